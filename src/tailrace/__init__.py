@@ -1,0 +1,1 @@
+"""tailrace: Node.js's net module for Python, on asyncio."""

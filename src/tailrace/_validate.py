@@ -1,0 +1,133 @@
+"""Checks of arguments: each names the argument, says what it wants and what it got.
+
+Pure functions; they know the error classes and nothing else. ``bool`` is never a number here
+(AM-08), and a duration is milliseconds or a ``datetime.timedelta`` (GEN-09).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from .errors import InvalidArgTypeError, InvalidArgValueError, OutOfRangeError, SocketBadPortError
+
+__all__ = [
+    'MAX_TIMEOUT',
+    'bad_type',
+    'bad_value',
+    'check_bool',
+    'check_callable',
+    'check_int',
+    'check_number',
+    'check_port',
+    'check_str',
+    'milliseconds',
+    'out_of_range',
+    'shown',
+]
+
+#: The longest timer: 2**31 - 1 ms, a little under 25 days (SK-46).
+MAX_TIMEOUT = 2**31 - 1
+
+
+def shown(value: object) -> str:
+    """A short text of a value for an error message: its type and, if short, the value."""
+    if value is None:
+        return 'None'
+    text = repr(value)
+    if len(text) > 60:
+        text = text[:57] + '...'
+    return f'{type(value).__name__} {text}'
+
+
+def bad_type(name: str, wanted: str, value: object) -> NoReturn:
+    """Raise ERR_INVALID_ARG_TYPE: ``name`` must be ``wanted``."""
+    raise InvalidArgTypeError(f'{name} must be {wanted}, not {shown(value)}')
+
+
+def bad_value(name: str, wanted: str, value: object) -> NoReturn:
+    """Raise ERR_INVALID_ARG_VALUE: ``name`` must be ``wanted``."""
+    raise InvalidArgValueError(f'{name} must be {wanted}, not {shown(value)}')
+
+
+def out_of_range(name: str, wanted: str, value: object) -> NoReturn:
+    """Raise ERR_OUT_OF_RANGE: ``name`` must be ``wanted``."""
+    raise OutOfRangeError(f'{name} must be {wanted}, not {shown(value)}')
+
+
+def check_callable(name: str, value: Any) -> Callable[..., Any]:
+    """``value`` if it can be called, else ERR_INVALID_ARG_TYPE."""
+    if not callable(value):
+        bad_type(name, 'a function', value)
+    return value  # type: ignore[no-any-return]
+
+
+def check_str(name: str, value: Any) -> str:
+    """``value`` if it is text, else ERR_INVALID_ARG_TYPE."""
+    if not isinstance(value, str):
+        bad_type(name, 'a string', value)
+    return value
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """``value`` if it is True or False, else ERR_INVALID_ARG_TYPE."""
+    if not isinstance(value, bool):
+        bad_type(name, 'True or False', value)
+    return value
+
+
+def check_number(name: str, value: Any) -> int | float:
+    """``value`` if it is an int or float (no bool), else ERR_INVALID_ARG_TYPE."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        bad_type(name, 'a number', value)
+    return value
+
+
+def check_int(name: str, value: Any, low: int, high: int) -> int:
+    """A whole number from ``low`` to ``high``.
+
+    Not a number: ERR_INVALID_ARG_TYPE; a fraction or outside the range: ERR_OUT_OF_RANGE.
+    """
+    number = check_number(name, value)
+    if isinstance(number, float):
+        if not number.is_integer():
+            out_of_range(name, 'a whole number', value)
+        number = int(number)
+    if not low <= number <= high:
+        out_of_range(name, f'from {low} to {high}', value)
+    return number
+
+
+def check_port(name: str, value: Any) -> int:
+    """A port: a whole number from 0 to 65535, or its decimal (or 0x) text; ERR_SOCKET_BAD_PORT.
+
+    Other types are ERR_SOCKET_BAD_PORT too; callers that must tell types apart check first.
+    """
+    number: Any = value
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            number = int(text, 0) if text[:2].lower() == '0x' else float(text)
+        except ValueError:
+            number = None
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, (int, float))
+        or number != number
+        or not 0 <= number <= 65535
+        or number != int(number)
+    ):
+        raise SocketBadPortError(f'{name} must be a port from 0 to 65535, not {shown(value)}')
+    return int(number)
+
+
+def milliseconds(name: str, value: Any) -> int | float:
+    """A duration in ms out of a number or a ``timedelta``: finite and not negative."""
+    if isinstance(value, timedelta):
+        value = value / timedelta(milliseconds=1)
+    number = check_number(name, value)
+    if not math.isfinite(number) or number < 0:
+        out_of_range(name, 'a duration in ms that is finite and not negative', value)
+    return number

@@ -1,0 +1,427 @@
+"""Every error that tailrace raises or emits, and the one door from errno to an exception.
+
+::
+
+    Exception
+     └─ NodeError                      .code .name .message
+         ├─ InvalidArgTypeError        ERR_INVALID_ARG_TYPE          also TypeError
+         ├─ InvalidArgValueError       ERR_INVALID_ARG_VALUE         also TypeError, ValueError
+         ├─ OutOfRangeError            ERR_OUT_OF_RANGE              also ValueError
+         ├─ SocketBadPortError         ERR_SOCKET_BAD_PORT           also ValueError
+         ├─ MissingArgsError           ERR_MISSING_ARGS              also TypeError
+         ├─ InvalidAddressError        ERR_INVALID_ADDRESS           also ValueError
+         ├─ InvalidIPAddressError      ERR_INVALID_IP_ADDRESS        also TypeError, ValueError
+         ├─ InvalidAddressFamilyError  ERR_INVALID_ADDRESS_FAMILY    also ValueError
+         ├─ InvalidFDTypeError         ERR_INVALID_FD_TYPE           also TypeError
+         ├─ InvalidHandleTypeError     ERR_INVALID_HANDLE_TYPE       also TypeError
+         ├─ UnknownEncodingError       ERR_UNKNOWN_ENCODING          also TypeError, LookupError
+         ├─ StreamNullValuesError      ERR_STREAM_NULL_VALUES        also TypeError
+         ├─ UnhandledError             ERR_UNHANDLED_ERROR           .context
+         ├─ StateError                 a call that the object's state forbids; also RuntimeError
+         │   ├─ ServerAlreadyListenError … one class a code, see the table below
+         ├─ AbortError                 ABORT_ERR                     .cause
+         └─ NodeOSError                .errno .syscall .address .port …        also OSError
+             ├─ one class for each built-in OSError subclass (ConnectionRefusedError, …)
+             ├─ ResolutionError        ENOTFOUND, EAI_AGAIN, …       also socket.gaierror
+             └─ AggregateError         .errors                       several attempts failed
+
+``except ConnectionRefusedError``, ``except OSError`` and ``except NodeError`` all catch a refused
+connection. ``.code`` is the portable key; texts may change. Spec rows ER-01 to ER-21.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ._names import NodeName
+
+__all__ = [
+    'AbortError',
+    'AggregateError',
+    'InvalidAddressError',
+    'InvalidAddressFamilyError',
+    'InvalidArgTypeError',
+    'InvalidArgValueError',
+    'InvalidFDTypeError',
+    'InvalidHandleTypeError',
+    'InvalidIPAddressError',
+    'MissingArgsError',
+    'NodeError',
+    'NodeOSError',
+    'OutOfRangeError',
+    'ResolutionError',
+    'SocketBadPortError',
+    'StateError',
+    'StreamNullValuesError',
+    'UnhandledError',
+    'UnknownEncodingError',
+    'aggregate_error',
+    'resolution_error',
+    'state_error',
+    'system_error',
+]
+
+
+class NodeError(Exception):
+    """Base of all errors of tailrace. ``code`` is Node's code, such as ``'ERR_OUT_OF_RANGE'``."""
+
+    code: str = 'ERR_INTERNAL'
+    #: Node's class name of the error.
+    name: ClassVar[str] = 'Error'
+
+    @property
+    def message(self) -> str:
+        """The text of the error."""
+        return str(self)
+
+
+class InvalidArgTypeError(NodeError, TypeError):
+    """An argument of a type that the function does not take (ER-04)."""
+
+    code = 'ERR_INVALID_ARG_TYPE'
+    name = 'TypeError'
+
+
+class InvalidArgValueError(NodeError, TypeError, ValueError):
+    """An argument of the right type with a value that makes no sense (ER-09)."""
+
+    code = 'ERR_INVALID_ARG_VALUE'
+    name = 'TypeError'
+
+
+class OutOfRangeError(NodeError, ValueError):
+    """A number outside its range, or not whole where it must be (ER-10)."""
+
+    code = 'ERR_OUT_OF_RANGE'
+    name = 'RangeError'
+
+
+class SocketBadPortError(NodeError, ValueError):
+    """A port that is not a whole number from 0 to 65535 (ER-11)."""
+
+    code = 'ERR_SOCKET_BAD_PORT'
+    name = 'RangeError'
+
+
+class MissingArgsError(NodeError, TypeError):
+    """Options that name neither a port nor a path (ER-12)."""
+
+    code = 'ERR_MISSING_ARGS'
+    name = 'TypeError'
+
+
+class InvalidAddressError(NodeError, ValueError):
+    """Text that is no address of the family asked for (ER-13)."""
+
+    code = 'ERR_INVALID_ADDRESS'
+
+
+class InvalidIPAddressError(NodeError, TypeError, ValueError):
+    """Text that is no IP address where one is needed (ER-14)."""
+
+    code = 'ERR_INVALID_IP_ADDRESS'
+    name = 'TypeError'
+
+
+class InvalidAddressFamilyError(NodeError, ValueError):
+    """A lookup answered with a family that is neither 4 nor 6 (ER-14)."""
+
+    code = 'ERR_INVALID_ADDRESS_FAMILY'
+    name = 'RangeError'
+    host: str | None = None
+    port: int | None = None
+
+
+class InvalidFDTypeError(NodeError, TypeError):
+    """A descriptor that is no stream socket (ER-15)."""
+
+    code = 'ERR_INVALID_FD_TYPE'
+    name = 'TypeError'
+
+
+class InvalidHandleTypeError(NodeError, TypeError):
+    """An operation that this kind of socket does not have (ER-03)."""
+
+    code = 'ERR_INVALID_HANDLE_TYPE'
+    name = 'TypeError'
+
+
+class UnknownEncodingError(NodeError, TypeError, LookupError):
+    """The name of no encoding of ST-28 (ER-18)."""
+
+    code = 'ERR_UNKNOWN_ENCODING'
+    name = 'TypeError'
+
+
+class StreamNullValuesError(NodeError, TypeError):
+    """``None`` given as a chunk (ER-18)."""
+
+    code = 'ERR_STREAM_NULL_VALUES'
+    name = 'TypeError'
+
+
+class UnhandledError(NodeError, RuntimeError):
+    """``emit('error', x)`` without a listener, where ``x`` is no exception (EE-05)."""
+
+    code = 'ERR_UNHANDLED_ERROR'
+
+    def __init__(self, message: str, context: object = None) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class StateError(NodeError, RuntimeError):
+    """A call that the state of the object does not allow. Made by :func:`state_error`."""
+
+
+class AbortError(NodeError):
+    """An operation ended by an AbortSignal; ``cause`` is the signal's reason (AB-05, ER-20)."""
+
+    code = 'ABORT_ERR'
+    name = 'AbortError'
+
+    def __init__(self, message: str = 'The operation was aborted', cause: object = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+        if isinstance(cause, BaseException):
+            self.__cause__ = cause
+
+
+#: Code, what it says, and what it is besides RuntimeError.
+_STATE: dict[str, tuple[str, type[Exception] | None]] = {
+    'ERR_SERVER_ALREADY_LISTEN': ('listen() was called on a server that already listens', None),
+    'ERR_SERVER_NOT_RUNNING': ('the server is not running', None),
+    'ERR_SOCKET_CLOSED': ('the socket is closed', None),
+    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION': (
+        'the socket was closed before it was connected',
+        None,
+    ),
+    'ERR_SOCKET_CONNECTION_TIMEOUT': ('the socket could not be connected in time', TimeoutError),
+    'ERR_SOCKET_HANDLE_ADOPTED': ('this bound socket belongs to a server or socket now', None),
+    'ERR_IP_BLOCKED': ('the address is blocked by the block list', PermissionError),
+    'ERR_STREAM_WRITE_AFTER_END': ('write after end', None),
+    'ERR_STREAM_DESTROYED': ('the stream was destroyed', None),
+    'ERR_STREAM_ALREADY_FINISHED': ('the stream has already finished', None),
+    'ERR_STREAM_PREMATURE_CLOSE': ('the stream was closed before it ended', None),
+    'ERR_STREAM_PUSH_AFTER_EOF': ('push after the end of the stream', None),
+    'ERR_STREAM_UNSHIFT_AFTER_END_EVENT': ("unshift after 'end'", None),
+    'ERR_STREAM_CANNOT_PIPE': ('a stream that is only writable cannot be piped', None),
+    'ERR_STREAM_UNABLE_TO_PIPE': ('cannot pipe to a closed or destroyed stream', None),
+    'ERR_METHOD_NOT_IMPLEMENTED': ('the method is not implemented', NotImplementedError),
+    'ERR_MULTIPLE_CALLBACK': ('a callback was called more than once', None),
+    'ERR_IPC_CHANNEL_CLOSED': ('the channel is closed', None),
+    'ERR_IPC_DISCONNECTED': ('the channel is already disconnected', None),
+    'ERR_CHILD_CLOSED_BEFORE_REPLY': ('the child closed before it replied', None),
+    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM': ('not available on this platform', None),
+    'ERR_USE_AFTER_CLOSE': ('used after it was closed', None),
+}
+
+
+def _class_name(code: str) -> str:
+    words = code.removeprefix('ERR_').split('_')
+    return ''.join(w if w in ('IP', 'IPC') else w.capitalize() for w in words) + 'Error'
+
+
+def _state_classes() -> dict[str, type[StateError]]:
+    out: dict[str, type[StateError]] = {}
+    for code, (text, also) in _STATE.items():
+        # PermissionError and TimeoutError are OSErrors, whose C layout RuntimeError cannot share;
+        # they are left to the system errors and the plain class is used here.
+        bases: tuple[type, ...] = (StateError,)
+        if also is NotImplementedError:
+            bases = (StateError, NotImplementedError)
+        out[code] = type(
+            _class_name(code),
+            bases,
+            {'code': code, '__module__': __name__, '__doc__': text[:1].upper() + text[1:] + '.'},
+        )
+    return out
+
+
+_STATE_CLASSES = _state_classes()
+for _cls in _STATE_CLASSES.values():
+    globals()[_cls.__name__] = _cls
+del _cls
+
+
+def state_error(code: str, text: str | None = None) -> StateError:
+    """The error of a forbidden call, by its code."""
+    return _STATE_CLASSES[code](text or _STATE[code][0])
+
+
+class NodeOSError(NodeError, OSError):
+    """A failed system call (ER-19): a built-in OSError with Node's fields.
+
+    ``errno`` is positive as everywhere in Python. Fields that do not apply are ``None``:
+    ``syscall``, ``address``, ``port``, ``local_address``, ``local_port``, ``path``, ``hostname``.
+    """
+
+    syscall: str | None = None
+    address: str | None = None
+    port: int | None = None
+    local_address: str | None = None
+    local_port: int | None = None
+    path: str | None = None
+    hostname: str | None = None
+
+    localAddress = NodeName('local_address')
+    localPort = NodeName('local_port')
+
+    def __init__(self, number: int | None, text: str) -> None:
+        OSError.__init__(self, number, text)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.code, self.errno, self.strerror, dict(self.__dict__))
+
+
+def _restore(code: str, number: int | None, text: str, fields: dict[str, Any]) -> NodeOSError:
+    cls = ResolutionError if fields.get('hostname') else _os_class(code)
+    out = cls(number, text)
+    out.__dict__.update(fields)
+    return out
+
+
+class ResolutionError(NodeOSError, socket.gaierror):
+    """A host name that could not be resolved (DN-09, ER-21); ``hostname`` is the name."""
+
+
+def _os_error_classes() -> dict[str, type[NodeOSError]]:
+    """Code → class, for the codes that Python gives a class of their own (PEP 3151)."""
+    out: dict[str, type[NodeOSError]] = {}
+    made: dict[type, type[NodeOSError]] = {OSError: NodeOSError}
+    for number, code in _errno.errorcode.items():
+        builtin = type(OSError(number, ''))
+        if builtin not in made:
+            made[builtin] = type(
+                builtin.__name__,
+                (NodeOSError, builtin),
+                {'__module__': __name__, '__doc__': f'{builtin.__name__} with Node fields.'},
+            )
+        out[code] = made[builtin]
+    return out
+
+
+_OS_CLASSES = _os_error_classes()
+
+
+def _os_class(code: str) -> type[NodeOSError]:
+    return _OS_CLASSES.get(code, NodeOSError)
+
+
+#: Windows socket error numbers without a POSIX name of their own (ER-19, AM-68).
+_WINDOWS_PREFIX = 'WSA'
+
+
+def code_of(number: int) -> str:
+    """The symbolic name of an errno: ``code_of(111) == 'ECONNREFUSED'`` on Linux."""
+    if number == _errno.EAGAIN:
+        return 'EAGAIN'
+    if number == getattr(_errno, 'ENOTSUP', -1):
+        return 'ENOTSUP'
+    name = _errno.errorcode.get(number, f'E{number}')
+    return name.removeprefix(_WINDOWS_PREFIX)
+
+
+def system_error(
+    reason: int | str | OSError,
+    syscall: str,
+    *,
+    address: str | None = None,
+    port: int | None = None,
+    local_address: str | None = None,
+    local_port: int | None = None,
+    path: str | None = None,
+) -> NodeOSError:
+    """The one door from a failed system call to an exception.
+
+    ``reason`` is an errno, a symbolic name such as ``'ECONNREFUSED'`` or an OSError. The class
+    is the fitting built-in subclass of OSError.
+    """
+    if isinstance(reason, OSError):
+        number: int = reason.errno if isinstance(reason.errno, int) else _errno.EIO
+    elif isinstance(reason, str):
+        number = getattr(_errno, reason, 0) or getattr(_errno, 'WSA' + reason, 0)
+    else:
+        number = reason
+    code = reason if isinstance(reason, str) else code_of(number)
+    text = f'{syscall} {code}'
+    where = path if address is None else address
+    if where is not None:
+        text += f' {where!r}' if '\0' in where else f' {where}'
+    if port is not None:
+        text += f':{port}'
+    if local_address is not None or local_port is not None:
+        text += f' from {local_address or "*"}:{local_port or 0}'
+    if number:
+        text += f' ({os.strerror(number)})'
+    error = _os_class(code)(number, text)
+    error.code = code
+    error.syscall = syscall
+    if address is not None:
+        error.address = address
+    if port is not None:
+        error.port = port
+    if local_address is not None:
+        error.local_address = local_address
+    if local_port is not None:
+        error.local_port = local_port
+    if path is not None:
+        error.path = path
+    if isinstance(reason, OSError):
+        error.__cause__ = reason
+    return error
+
+
+def resolution_error(number: int, hostname: str, syscall: str = 'getaddrinfo') -> ResolutionError:
+    """The error of a failed lookup. EAI_NONAME and EAI_NODATA are reported as ENOTFOUND (ER-21)."""
+    code = 'ENOTFOUND'
+    for name in ('EAI_AGAIN', 'EAI_FAIL', 'EAI_MEMORY', 'EAI_FAMILY', 'EAI_SERVICE', 'EAI_SYSTEM'):
+        if number == getattr(socket, name, None):
+            code = name
+    error = ResolutionError(number, f'{syscall} {code} {hostname}')
+    error.code = code
+    error.syscall = syscall
+    error.hostname = hostname
+    return error
+
+
+class AggregateError(NodeOSError):
+    """Several attempts failed (ER-07, AF-08). Made by :func:`aggregate_error`.
+
+    An OSError of the class and code of the first failure; ``errors`` holds all of them in order,
+    and ``__cause__`` is an ExceptionGroup of them, so that a traceback shows each.
+    """
+
+    errors: list[Exception]
+    name = 'AggregateError'
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return aggregate_error, (self.errors,)
+
+
+_AGGREGATES: dict[type, type[AggregateError]] = {NodeOSError: AggregateError}
+
+
+def aggregate_error(errors: Sequence[Exception]) -> AggregateError:
+    """One error out of the failures of several attempts; ``errors`` must not be empty."""
+    first = errors[0]
+    base = type(first) if isinstance(first, NodeOSError) else NodeOSError
+    if issubclass(base, AggregateError):
+        base = NodeOSError
+    cls = _AGGREGATES.get(base)
+    if cls is None:
+        cls = type('AggregateError', (AggregateError, base), {'__module__': __name__})
+        _AGGREGATES[base] = cls
+    text = '; '.join(str(e) for e in errors)
+    out = cls(getattr(first, 'errno', None), f'all {len(errors)} attempts failed: {text}')
+    out.code = str(getattr(first, 'code', None) or 'ECONNREFUSED')
+    out.errors = list(errors)
+    out.__cause__ = ExceptionGroup('connection attempts', list(errors))
+    return out
