@@ -1,0 +1,574 @@
+"""One event loop's worth of tailrace: ticks, timers, and what keeps the program alive.
+
+A :class:`Runtime` belongs to one asyncio loop. It is found with :func:`current`: the running
+loop's, or else the thread's default one, which has no loop yet and gets one from :func:`run`. What
+is asked of a runtime without a loop (timers, ticks, registrations) waits until it has one.
+
+Node ends a program when nothing is left that could call back. asyncio has no such rule, so the
+runtime keeps the set of everything that does (spec GEN-10 to GEN-13): a *holder* is in the set
+while it is both active (reading, listening, a request under way) and ref'd.
+
+This file knows the loop; it refuses to know sockets, streams and events.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import itertools
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._names import Record, node_names
+from ._tick import Ticks
+from ._validate import MAX_TIMEOUT, check_callable
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = [
+    'Holder',
+    'Immediate',
+    'Runtime',
+    'Timer',
+    'active_resources',
+    'clear_immediate',
+    'clear_interval',
+    'clear_timeout',
+    'current',
+    'next_tick',
+    'run',
+    'set_immediate',
+    'set_interval',
+    'set_timeout',
+    'spawn',
+]
+
+
+class Holder(Protocol):
+    """What can keep the program alive."""
+
+    def describe(self) -> tuple[str, str]:
+        """Kind and address, for :func:`active_resources`: ``('server', '127.0.0.1:80')``."""
+
+
+class Runtime(Ticks):
+    """Ticks, timers and lifetime on one loop."""
+
+    __slots__ = (
+        '__weakref__',
+        '_exit_check',
+        '_heap',
+        '_heap_call',
+        '_immediates',
+        '_on_idle',
+        '_sequence',
+        '_waiting',
+        'engine',
+        'failure',
+        'holders',
+        'loop',
+        'owned',
+        'tasks',
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        #: The handle layer's registrations on this loop; made and known by that layer only.
+        self.engine: Any = None
+        #: Whether :func:`run` runs the loop, so that an exception ends the program.
+        self.owned = False
+        self.failure: BaseException | None = None
+        #: What keeps the program alive → since when (time.monotonic).
+        self.holders: dict[Holder, float] = {}
+        #: Tasks of coroutine listeners: asyncio itself keeps only weak references.
+        self.tasks: set[asyncio.Future[Any]] = set()
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap_call: asyncio.TimerHandle | None = None
+        self._immediates: list[Immediate] = []
+        self._sequence = itertools.count()
+        self._waiting: list[Callable[[asyncio.AbstractEventLoop], object]] = []
+        self._on_idle: Callable[[], None] | None = None
+        self._exit_check = False
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Bind to ``loop`` and start what was waiting for one."""
+        self.loop = loop
+        loop._tailrace_runtime = self  # type: ignore[attr-defined]
+        waiting, self._waiting = self._waiting, []
+        for start in waiting:
+            start(loop)
+
+    def with_loop(self, start: Callable[[asyncio.AbstractEventLoop], object]) -> None:
+        """Call ``start(loop)`` now, or as soon as there is a loop."""
+        if self.loop is None:
+            self._waiting.append(start)
+        else:
+            start(self.loop)
+
+    def wake(self) -> None:
+        self.with_loop(self._wake)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon(self.flush)
+
+    def soon(self, fn: Callable[..., object], *args: Any) -> None:
+        """Call ``fn(*args)`` from the loop's next iteration, ticks after it."""
+        self.with_loop(lambda loop: loop.call_soon(self.enter, fn, args, None))
+
+    def uncaught(self, error: Exception, source: object = None) -> None:
+        """An exception nobody caught (GEN-12): end the program, or tell the loop's owner."""
+        if self.owned:
+            self.die(error)
+            return
+        loop = self.loop
+        if loop is None:
+            raise error
+        loop.call_exception_handler(
+            {
+                'message': 'unhandled exception in a tailrace callback'
+                + ('' if source is None else f' of {source!r}'),
+                'exception': error,
+                'source': source,
+            }
+        )
+        destroy = getattr(source, 'destroy', None)
+        if destroy is not None:
+            destroy()
+
+    def die(self, error: BaseException) -> None:
+        """End :func:`run` with ``error``; nothing else of the program runs."""
+        if self.failure is None:
+            self.failure = error
+        self.dead = True
+        if self._on_idle is not None:
+            self._on_idle()
+
+    # -- lifetime ---------------------------------------------------------------------------
+
+    def hold(self, holder: Holder) -> None:
+        """``holder`` keeps the program alive from now on; asking twice changes nothing."""
+        if holder not in self.holders:
+            self.holders[holder] = time.monotonic()
+
+    def release(self, holder: Holder) -> None:
+        """``holder`` no longer keeps the program alive."""
+        if self.holders.pop(holder, None) is not None and not self.holders:
+            self.check_exit()
+
+    def check_exit(self) -> None:
+        """Look soon whether anything is left that could call back."""
+        if self._on_idle is not None and not self._exit_check and self.loop is not None:
+            self._exit_check = True
+            self.loop.call_soon(self._look_for_exit)
+
+    def _look_for_exit(self) -> None:
+        self._exit_check = False
+        if self._on_idle is not None and not self.holders and not self.queue:
+            self._on_idle()
+
+    # -- timers -----------------------------------------------------------------------------
+
+    def add_timer(self, timer: Timer) -> None:
+        """Put ``timer`` into the queue; it is due at ``timer.when``."""
+        timer.number = next(self._sequence)
+        heapq.heappush(self._heap, (timer.when, timer.number, timer))
+        if self._heap[0][2] is timer:
+            self.with_loop(self._arm)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._heap_call is not None:
+            self._heap_call.cancel()
+            self._heap_call = None
+        heap = self._heap
+        while heap and not heap[0][2].is_entry(heap[0][1]):
+            heapq.heappop(heap)
+        if heap:
+            # uvloop counts whole milliseconds and rounds down: rounded up here, no timer is early.
+            delay = max(0.0, heap[0][0] - time.monotonic())
+            self._heap_call = loop.call_later(-(-delay // 0.001) * 0.001, self._timers_due)
+
+    def _timers_due(self) -> None:
+        self._heap_call = None
+        now = time.monotonic() + 0.0005
+        heap = self._heap
+        last = next(self._sequence)
+        try:
+            while heap and not self.dead:
+                when, number, timer = heap[0]
+                if not timer.is_entry(number):
+                    heapq.heappop(heap)
+                elif when > now or number > last:
+                    break
+                else:
+                    heapq.heappop(heap)
+                    timer.number = -1
+                    self.enter(timer.fire, (), None)
+        finally:
+            loop = self.loop
+            if loop is not None and self._heap_call is None and not loop.is_closed():
+                self._arm(loop)
+
+    def add_immediate(self, immediate: Immediate) -> None:
+        """Run ``immediate`` once after the current iteration's callbacks."""
+        self._immediates.append(immediate)
+        if len(self._immediates) == 1:
+            self.with_loop(lambda loop: loop.call_soon(self._run_immediates))
+
+    def _run_immediates(self) -> None:
+        batch, self._immediates = self._immediates, []
+        for immediate in batch:
+            self.enter(immediate.fire, (), None)
+
+
+_local = threading.local()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    # asyncio is imported only when somebody needs a loop: it is most of the import time, and
+    # while nobody has imported it no loop can be running.
+    events = sys.modules.get('asyncio.events')
+    return None if events is None else events._get_running_loop()
+
+
+def current() -> Runtime:
+    """The runtime of the running loop, or else the thread's default one."""
+    loop = _running_loop()
+    if loop is not None:
+        try:
+            return loop._tailrace_runtime  # type: ignore[attr-defined, no-any-return]
+        except AttributeError:
+            runtime = Runtime()
+            runtime.attach(loop)
+            return runtime
+    default: Runtime | None = getattr(_local, 'default', None)
+    if default is None:
+        default = _local.default = Runtime()
+    return default
+
+
+def next_tick(fn: Callable[..., object], *args: Any) -> None:
+    """Call ``fn(*args)`` after the current callback, before the loop does anything else.
+
+    Node's ``process.nextTick``. Raises ERR_INVALID_ARG_TYPE if ``fn`` cannot be called.
+    """
+    check_callable('callback', fn)
+    current().push(fn, args)
+
+
+def spawn(
+    coroutine: Coroutine[Any, Any, Any], failed: Callable[[Exception], object] | None = None
+) -> asyncio.Future[Any]:
+    """Run a coroutine as a task that is held on to; ``failed(error)`` gets its exception.
+
+    Without ``failed`` an exception is an uncaught one (GEN-13). Cancellation is not a failure.
+    """
+    runtime = current()
+    loop = runtime.loop
+    if loop is None:
+        coroutine.close()
+        raise RuntimeError('a coroutine listener needs a running event loop')
+    task = loop.create_task(coroutine)
+    runtime.tasks.add(task)
+
+    def done(task: asyncio.Future[Any]) -> None:
+        runtime.tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            return
+        if not isinstance(error, Exception):
+            runtime.die(error)
+        elif failed is None:
+            runtime.enter(runtime.uncaught, (error,), None)
+        else:
+            runtime.enter(failed, (error,), None)
+
+    task.add_done_callback(done)
+    return task
+
+
+def _delay(ms: Any) -> float:
+    if isinstance(ms, timedelta):
+        ms = ms / timedelta(milliseconds=1)
+    if isinstance(ms, bool) or not isinstance(ms, (int, float)) or not 1 <= ms <= MAX_TIMEOUT:
+        if isinstance(ms, (int, float)) and ms > MAX_TIMEOUT:
+            warnings.warn(
+                f'{ms} ms does not fit into a timer; 1 ms is used', RuntimeWarning, stacklevel=3
+            )
+        ms = 1
+    return float(int(ms))
+
+
+@node_names
+class Timer:
+    """What :func:`set_timeout` and :func:`set_interval` return.
+
+    A ref'd timer (the default) keeps the program alive until it has fired or is cleared.
+    """
+
+    __slots__ = ('_args', '_fn', '_ms', '_refed', '_repeat', '_runtime', 'number', 'when')
+
+    def __init__(
+        self, runtime: Runtime, fn: Callable[..., object], ms: float, args: Any, repeat: bool
+    ) -> None:
+        self._runtime = runtime
+        self._fn: Callable[..., object] | None = fn
+        self._args = args
+        self._ms = ms
+        self._repeat = repeat
+        self._refed = True
+        #: The queue entry that counts: an entry with another number is a stale one.
+        self.number = -1
+        self.when = 0.0
+        self.refresh()
+
+    def is_entry(self, number: int) -> bool:
+        """Whether the queue entry with this number is the one that counts."""
+        return self.number == number
+
+    def fire(self) -> None:
+        """Call the callback; an interval starts again afterwards."""
+        fn = self._fn
+        if fn is None:
+            return
+        if not self._repeat:
+            self._runtime.release(self)
+        result = fn(*self._args)
+        if inspect.iscoroutine(result):
+            spawn(result)
+        if self._repeat and self._fn is not None:
+            self._start()
+
+    def _start(self) -> None:
+        self.when = time.monotonic() + self._ms / 1000
+        self._runtime.add_timer(self)
+
+    def refresh(self) -> Timer:
+        """Start the delay anew without a new timer; returns the timer."""
+        if self._fn is not None:
+            self._start()
+            if self._refed:
+                self._runtime.hold(self)
+        return self
+
+    def close(self) -> Timer:
+        """Never fire again: what :func:`clear_timeout` does."""
+        self._fn = None
+        self._args = ()
+        self.number = -1
+        self._runtime.release(self)
+        return self
+
+    def ref(self) -> Timer:
+        """Keep the program alive until the timer has fired (the default)."""
+        self._refed = True
+        if self._fn is not None:
+            self._runtime.hold(self)
+        return self
+
+    def unref(self) -> Timer:
+        """Let the program end although the timer has not fired."""
+        self._refed = False
+        self._runtime.release(self)
+        return self
+
+    def has_ref(self) -> bool:
+        """Whether the timer keeps the program alive."""
+        return self._refed
+
+    def describe(self) -> tuple[str, str]:
+        return ('interval' if self._repeat else 'timeout'), f'{self._ms:g} ms'
+
+    def __repr__(self) -> str:
+        kind, ms = self.describe()
+        state = 'cleared' if self._fn is None else 'waiting' if self.number >= 0 else 'fired'
+        return f'<Timer {kind} {ms} {state}{"" if self._refed else " unref"}>'
+
+
+@node_names
+class Immediate:
+    """What :func:`set_immediate` returns."""
+
+    __slots__ = ('_args', '_fn', '_refed', '_runtime')
+
+    def __init__(self, runtime: Runtime, fn: Callable[..., object], args: Any) -> None:
+        self._runtime = runtime
+        self._fn: Callable[..., object] | None = fn
+        self._args = args
+        self._refed = True
+        runtime.hold(self)
+        runtime.add_immediate(self)
+
+    def fire(self) -> None:
+        """Call the callback, once."""
+        fn = self._fn
+        if fn is not None:
+            args = self._args
+            self.close()
+            result = fn(*args)
+            if inspect.iscoroutine(result):
+                spawn(result)
+
+    def close(self) -> None:
+        """Never fire: what :func:`clear_immediate` does."""
+        self._fn = None
+        self._args = ()
+        self._runtime.release(self)
+
+    def ref(self) -> Immediate:
+        """Keep the program alive until it has fired (the default)."""
+        self._refed = True
+        if self._fn is not None:
+            self._runtime.hold(self)
+        return self
+
+    def unref(self) -> Immediate:
+        """Let the program end although it has not fired."""
+        self._refed = False
+        self._runtime.release(self)
+        return self
+
+    def has_ref(self) -> bool:
+        """Whether it keeps the program alive."""
+        return self._refed
+
+    def describe(self) -> tuple[str, str]:
+        return 'immediate', ''
+
+    def __repr__(self) -> str:
+        return f'<Immediate {"done" if self._fn is None else "waiting"}>'
+
+
+def set_timeout(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
+    """Call ``fn(*args)`` once, ``ms`` milliseconds (or a timedelta) from now.
+
+    As in Node a delay below 1 or above 2**31-1 counts as 1. A coroutine function runs as a task.
+    Works without a running loop: the timer then waits for :func:`run`.
+    Raises ERR_INVALID_ARG_TYPE if ``fn`` cannot be called.
+    """
+    check_callable('callback', fn)
+    return Timer(current(), fn, _delay(ms), args, False)
+
+
+def set_interval(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
+    """Call ``fn(*args)`` every ``ms`` milliseconds, counted from the end of the last call."""
+    check_callable('callback', fn)
+    return Timer(current(), fn, _delay(ms), args, True)
+
+
+def set_immediate(fn: Callable[..., object], *args: Any) -> Immediate:
+    """Call ``fn(*args)`` after the I/O callbacks of this iteration of the loop."""
+    check_callable('callback', fn)
+    return Immediate(current(), fn, args)
+
+
+def clear_timeout(timer: Timer | None) -> None:
+    """Stop a timer; ``None`` and a timer that has fired are fine."""
+    if timer is not None:
+        timer.close()
+
+
+def clear_interval(timer: Timer | None) -> None:
+    """Stop an interval; ``None`` is fine."""
+    clear_timeout(timer)
+
+
+def clear_immediate(immediate: Immediate | None) -> None:
+    """Stop an immediate that has not run yet; ``None`` is fine."""
+    if immediate is not None:
+        immediate.close()
+
+
+def active_resources() -> list[Record]:
+    """What keeps the program alive: for people who ask why it does not end.
+
+    A list of records ``{kind, address, since}``: ``kind`` such as ``'server'`` or ``'timeout'``,
+    ``address`` what it stands for, ``since`` how many ms it has been active.
+    """
+    now = time.monotonic()
+    out = []
+    for holder, since in current().holders.items():
+        kind, address = holder.describe()
+        out.append(Record(kind=kind, address=address, since=round((now - since) * 1000, 3)))
+    return out
+
+
+def run(
+    main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> Any:
+    """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
+    import asyncio
+
+    if _running_loop() is not None:
+        if inspect.iscoroutine(main):
+            main.close()
+        raise RuntimeError('tailrace.run() cannot be called from a running event loop')
+    runtime = current()
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runtime.owned = True
+            return runner.run(_until_idle(runtime, main))
+    finally:
+        runtime.owned = False
+        runtime.dead = True
+        _local.default = None
+
+
+async def _until_idle(runtime: Runtime, main: Any) -> Any:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    idle = asyncio.Event()
+    runtime._on_idle = idle.set
+    runtime.attach(loop)
+    result = None
+    task: asyncio.Future[Any] | None = None
+    try:
+        if inspect.iscoroutine(main):
+            task = loop.create_task(main)
+        elif main is not None:
+            result = await _call_main(runtime, main)
+            # Sockets and servers are awaitable too, but a main that returns one is done.
+            if inspect.iscoroutine(result) or asyncio.isfuture(result):
+                task = asyncio.ensure_future(result)
+        if task is not None:
+            task.add_done_callback(lambda _: idle.set())
+        runtime.check_exit()
+        while True:
+            await idle.wait()
+            idle.clear()
+            if runtime.failure is not None:
+                raise runtime.failure
+            if task is not None:
+                if not task.done():
+                    continue
+                result = task.result()
+                task = None
+            if not runtime.holders and not runtime.queue:
+                return result
+    finally:
+        runtime._on_idle = None
+        if task is not None and not task.done():
+            task.cancel()
+
+
+async def _call_main(runtime: Runtime, main: Callable[[], Any]) -> Any:
+    """Call a plain main function as a callback of the loop, so that its ticks follow it."""
+    out: list[Any] = [None]
+
+    def call() -> None:
+        out[0] = main()
+
+    runtime.enter(call, (), None)
+    return out[0]

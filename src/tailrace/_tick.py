@@ -1,0 +1,93 @@
+"""The tick queue: what runs after the current callback and before the loop's next one.
+
+Node's ``process.nextTick`` (design §3, GEN-10). Everything that the loop calls goes through
+:meth:`Ticks.enter`, which runs the queue empty before it returns to the loop. Code that runs
+outside such a callback (an asyncio task) gets its ticks through one wake-up.
+
+This file refuses to know the loop: :class:`tailrace._runtime.Runtime` supplies :meth:`Ticks.wake`
+and :meth:`Ticks.uncaught`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ['Ticks']
+
+
+class Ticks:
+    """A tick queue and the gate through which callbacks of the loop pass."""
+
+    __slots__ = ('dead', 'inside', 'queue', 'woken')
+
+    def __init__(self) -> None:
+        self.queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        #: Whether a callback of the loop is on the stack.
+        self.inside = False
+        #: Whether a wake-up for ticks from outside is under way.
+        self.woken = False
+        #: Whether an exception has ended the program: nothing of it runs any more.
+        self.dead = False
+
+    def wake(self) -> None:
+        """Have the loop call :meth:`flush` soon."""
+        raise NotImplementedError
+
+    def uncaught(self, error: Exception, source: object = None) -> None:
+        """Take an exception that came out of a callback."""
+        raise NotImplementedError
+
+    def push(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Queue ``fn(*args)`` for the end of the current callback."""
+        self.queue.append((fn, args))
+        if not self.inside and not self.woken:
+            self.woken = True
+            self.wake()
+
+    def flush(self) -> None:
+        """Run the ticks that were queued outside of a callback; the loop calls this."""
+        self.woken = False
+        if not self.inside and self.queue:
+            self.inside = True
+            try:
+                self.drain()
+            finally:
+                self.inside = False
+
+    def enter(self, fn: Callable[..., object], args: tuple[Any, ...], source: object) -> None:
+        """Run a callback of the loop, then its ticks. ``source`` is what an exception is blamed on.
+
+        Called from within another callback it only calls: the outer one runs the ticks.
+        """
+        if self.inside:
+            fn(*args)
+            return
+        if self.dead:
+            return
+        self.inside = True
+        try:
+            if self.queue:
+                self.drain()
+            try:
+                fn(*args)
+            except Exception as error:
+                self.uncaught(error, source)
+            if self.queue:
+                self.drain()
+        finally:
+            self.inside = False
+
+    def drain(self) -> None:
+        """Run ticks until none is left, including those that ticks add."""
+        queue = self.queue
+        while queue:
+            if self.dead:
+                queue.clear()
+                return
+            fn, args = queue.popleft()
+            try:
+                fn(*args)
+            except Exception as error:
+                self.uncaught(error, getattr(fn, '__self__', None))

@@ -1,0 +1,537 @@
+"""EventEmitter: Node's events for Python (spec rows EE-01 to EE-10, GEN-12, GEN-13, GEN-19).
+
+A listener may declare fewer arguments than the event has, or more (the rest is ``None``), and may
+be a coroutine function. What a listener needs is found out once, when it is added; emitting to a
+listener that takes what it is given costs one comparison and the call.
+
+This file refuses to know streams, sockets and the loop.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+import warnings
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from types import BuiltinFunctionType
+from typing import Any
+
+from . import _runtime
+from ._names import module_names, node_names
+from ._validate import bad_type, check_number, out_of_range, shown
+from .errors import AbortError, UnhandledError
+
+__all__ = [
+    'EventEmitter',
+    'default_max_listeners',
+    'error_monitor',
+    'get_event_listeners',
+    'on',
+    'once',
+    'set_default_max_listeners',
+]
+
+#: More listeners than this for one event are most likely a leak: one warning (EE-07).
+default_max_listeners = 10
+
+
+class _ErrorMonitor:
+    """The event that is emitted with every 'error' before it, and that handles nothing."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return 'error_monitor'
+
+
+#: Listen for this to see errors without handling them: ``emitter.on(error_monitor, log)``.
+error_monitor = _ErrorMonitor()
+
+_ANY = 1 << 30
+
+
+class Listener:
+    """One added listener: the user's function and how to call it."""
+
+    __slots__ = ('at_least', 'at_most', 'call', 'function', 'once')
+
+    def __init__(self, function: Callable[..., Any], once: bool) -> None:
+        self.function = function
+        #: What is called: the function, or what starts its coroutine.
+        self.call: Callable[..., Any] = function
+        #: 0: stays; 1: runs once; 2: has run, though an emit under way may still list it.
+        self.once = 1 if once else 0
+        self.at_least = 0
+        self.at_most = _ANY
+        code = getattr(function, '__code__', None)
+        skipped = 0
+        if code is None:
+            code = getattr(getattr(function, '__func__', None), '__code__', None)
+            skipped = 1
+        if code is not None:
+            self._read_code(function, code, skipped)
+        elif not isinstance(function, BuiltinFunctionType):
+            self._ask_signature(function)
+
+    def _read_code(self, function: Any, code: Any, skipped: int) -> None:
+        # CO_VARARGS 0x04, CO_COROUTINE 0x80: inspect.signature costs 20 us, this 0.5 us, and a
+        # busy server adds listeners for every connection.
+        plain = getattr(function, '__func__', function)
+        count = code.co_argcount - skipped
+        defaults = len(plain.__defaults__ or ())
+        self.at_least = max(0, count - defaults)
+        if not code.co_flags & 0x04:
+            self.at_most = count
+        if code.co_kwonlyargcount > len(plain.__kwdefaults__ or ()):
+            self._refuse(function)
+
+    def _ask_signature(self, function: Any) -> None:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return  # without a signature it gets everything
+        at_least = at_most = 0
+        for p in parameters:
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+                at_most += 1
+                at_least += p.default is p.empty
+            elif p.kind is p.VAR_POSITIONAL:
+                at_most = _ANY
+            elif p.kind is p.KEYWORD_ONLY and p.default is p.empty:
+                self._refuse(function)
+        self.at_least, self.at_most = at_least, at_most
+
+    def _refuse(self, function: object) -> None:
+        raise TypeError(f'{function!r} has a required keyword-only parameter: no event gives one')
+
+    def fit(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments cut or filled up to what the function declares (GEN-19)."""
+        count = len(args)
+        if count > self.at_most:
+            return args[: self.at_most]
+        if count < self.at_least:
+            return args + (None,) * (self.at_least - count)
+        return args
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling ``function`` makes a coroutine."""
+    code = getattr(function, '__code__', None)
+    if code is not None:
+        return bool(code.co_flags & 0x80)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, '__call__', None)  # noqa: B004
+    )
+
+
+def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A callback of a call: any number of arguments, and a coroutine function runs as a task.
+
+    For callbacks of ``write``, ``close`` and the like, which are called once (GEN-13, GEN-19).
+    """
+    listener = Listener(function, True)
+    if is_coroutine_function(function):
+
+        def start(*args: Any) -> None:
+            _runtime.spawn(function(*listener.fit(args)))
+
+        return start
+
+    def call(*args: Any) -> Any:
+        return function(*listener.fit(args))
+
+    return call
+
+
+@node_names
+class EventEmitter:
+    """Named events with listeners that run in the order in which they were added (EE-01).
+
+    Event names are strings (any hashable works). Every method that adds or removes returns the
+    emitter. An ``'error'`` event that nobody listens to raises its error out of :meth:`emit`.
+
+    Events: ``'newListener'`` (event, listener) before a listener is added, ``'removeListener'``
+    (event, listener) after one was removed (EE-08).
+    """
+
+    __slots__ = ('_events', '_max_listeners', '_warned')
+
+    def __init__(self) -> None:
+        self._init_events()
+
+    def _init_events(self) -> None:
+        # A listener alone is stored as itself, several as a tuple: never changed in place, so that
+        # an emit under way goes on with the listeners it began with.
+        self._events: dict[Any, Listener | tuple[Listener, ...]] = {}
+        self._max_listeners: int | float = -1
+        self._warned: frozenset[Any] | None = None
+
+    # -- adding -----------------------------------------------------------------------------
+
+    def on(self, event: Any, listener: Any = None, /) -> Any:
+        """Add ``listener`` for ``event``; returns the emitter (EE-02).
+
+        Without a listener it is a decorator: ``@server.on('connection')`` (EE-10). The same
+        function may be added several times. A coroutine function runs as a task; if it fails, the
+        emitter takes the error as :meth:`_rejected` says. Raises ERR_INVALID_ARG_TYPE if the
+        listener cannot be called, TypeError if it has a required keyword-only parameter.
+        """
+        if listener is None:
+            return self._decorator(event, False)
+        self._add(event, listener, False, False)
+        return self
+
+    def add_listener(self, event: Any, listener: Any, /) -> Any:
+        """The same as :meth:`on`."""
+        self._add(event, listener, False, False)
+        return self
+
+    def once(self, event: Any, listener: Any = None, /) -> Any:
+        """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03)."""
+        if listener is None:
+            return self._decorator(event, True)
+        self._add(event, listener, True, False)
+        return self
+
+    def prepend_listener(self, event: Any, listener: Any, /) -> Any:
+        """Add ``listener`` before all others of ``event``."""
+        self._add(event, listener, False, True)
+        return self
+
+    def prepend_once_listener(self, event: Any, listener: Any, /) -> Any:
+        """Add ``listener`` before all others, for the next ``event`` only."""
+        self._add(event, listener, True, True)
+        return self
+
+    def _decorator(self, event: Any, once: bool) -> Callable[[Any], Any]:
+        def add(function: Any) -> Any:
+            self._add(event, function, once, False)
+            return function
+
+        return add
+
+    def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
+        if not callable(function):
+            bad_type('listener', 'a function', function)
+        listener = Listener(function, once)
+        if is_coroutine_function(function):
+            listener.call = self._starter(event, function)
+        events = self._events
+        if 'newListener' in events:
+            self.emit('newListener', event, function)
+        old = events.get(event)
+        if old is None:
+            events[event] = listener
+            return
+        both: tuple[Listener, ...]
+        if isinstance(old, Listener):
+            both = (listener, old) if first else (old, listener)
+        else:
+            both = (listener, *old) if first else (*old, listener)
+        events[event] = both
+        limit = self.get_max_listeners()
+        if 0 < limit < len(both) and (self._warned is None or event not in self._warned):
+            self._warned = (self._warned or frozenset()) | {event}
+            warnings.warn(
+                f'{len(both)} listeners for {event!r} on {self!r}: a leak? '
+                'set_max_listeners() raises the limit',
+                ResourceWarning,
+                stacklevel=_caller_level(),
+            )
+
+    def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        def start(*args: Any) -> None:
+            def failed(error: Exception) -> None:
+                self._rejected(error, event, args)
+
+            _runtime.spawn(function(*args), failed)
+
+        return start
+
+    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
+        """A coroutine listener of ``event`` failed: by default an 'error' of this emitter.
+
+        Node's captureRejections (BX-10). An 'error' listener that fails is an uncaught error.
+        """
+        if event == 'error':
+            raise error
+        self.emit('error', error)
+
+    # -- removing ---------------------------------------------------------------------------
+
+    def off(self, event: Any, listener: Any, /) -> Any:
+        """Remove the most recently added occurrence of ``listener`` (EE-04).
+
+        Listeners are compared with ``==``, so a bound method is found again. An emit that is under
+        way still calls it. Unknown listeners are ignored.
+        """
+        if not callable(listener):
+            bad_type('listener', 'a function', listener)
+        entry = self._events.get(event)
+        if entry is None:
+            return self
+        for one in reversed((entry,) if isinstance(entry, Listener) else entry):
+            if one.function == listener:
+                self._remove(event, one)
+                break
+        return self
+
+    def remove_listener(self, event: Any, listener: Any, /) -> Any:
+        """The same as :meth:`off`."""
+        return self.off(event, listener)
+
+    def _remove(self, event: Any, listener: Listener) -> None:
+        entry = self._events.get(event)
+        if entry is listener:
+            del self._events[event]
+        elif isinstance(entry, tuple) and listener in entry:
+            at = len(entry) - 1 - entry[::-1].index(listener)
+            rest = entry[:at] + entry[at + 1 :]
+            self._events[event] = rest[0] if len(rest) == 1 else rest
+        else:
+            return
+        if 'removeListener' in self._events:
+            self.emit('removeListener', event, listener.function)
+
+    def remove_all_listeners(self, event: Any = None, /) -> Any:
+        """Remove the listeners of ``event``, or all of them."""
+        if 'removeListener' not in self._events:
+            if event is None:
+                self._events.clear()
+            else:
+                self._events.pop(event, None)
+            return self
+        if event is None:
+            for name in [name for name in self._events if name != 'removeListener']:
+                self.remove_all_listeners(name)
+            event = 'removeListener'
+        for listener in reversed(self._listeners(event)):
+            self._remove(event, listener)
+        return self
+
+    # -- emitting ---------------------------------------------------------------------------
+
+    def emit(self, event: Any, /, *args: Any) -> bool:
+        """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+
+        An exception of a listener comes out and ends the call. ``'error'`` without a listener
+        raises ``args[0]``, or ERR_UNHANDLED_ERROR if that is no exception.
+        """
+        entry = self._events.get(event)
+        if event == 'error':
+            if error_monitor in self._events:
+                self.emit(error_monitor, *args)
+            if entry is None:
+                self._unheard(args)
+        if entry is None:
+            return False
+        if isinstance(entry, Listener):
+            self._call(event, entry, args)
+        else:
+            for listener in entry:
+                self._call(event, listener, args)
+        return True
+
+    def _call(self, event: Any, listener: Listener, args: tuple[Any, ...]) -> None:
+        if listener.once and not self._take(event, listener):
+            return
+        if listener.at_least <= len(args) <= listener.at_most:
+            listener.call(*args)
+        else:
+            listener.call(*listener.fit(args))
+
+    def _take(self, event: Any, listener: Listener) -> bool:
+        """Remove a once listener before its call; False if it has run already (re-entrancy)."""
+        if listener.once == 2:
+            return False
+        listener.once = 2
+        self._remove(event, listener)
+        return True
+
+    def _unheard(self, args: tuple[Any, ...]) -> None:
+        error = args[0] if args else None
+        if isinstance(error, BaseException):
+            raise error
+        raise UnhandledError(f"'error' without a listener: {shown(error)}", error)
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def _listeners(self, event: Any) -> tuple[Listener, ...]:
+        entry = self._events.get(event)
+        if entry is None:
+            return ()
+        return (entry,) if isinstance(entry, Listener) else entry
+
+    def listeners(self, event: Any, /) -> list[Callable[..., Any]]:
+        """The functions that listen for ``event``, in order: a fresh list."""
+        return [listener.function for listener in self._listeners(event)]
+
+    def raw_listeners(self, event: Any, /) -> list[Callable[..., Any]]:
+        """As :meth:`listeners`; a once listener is given as what removes and calls it."""
+        return [
+            self._once_wrapper(event, one) if one.once else one.function
+            for one in self._listeners(event)
+        ]
+
+    def _once_wrapper(self, event: Any, one: Listener) -> Callable[..., Any]:
+        def wrapper(*args: Any) -> Any:
+            return one.call(*one.fit(args)) if self._take(event, one) else None
+
+        wrapper.listener = one.function  # type: ignore[attr-defined]
+        return wrapper
+
+    def listener_count(self, event: Any, listener: Any = None, /) -> int:
+        """How many listeners ``event`` has, or how often ``listener`` is among them."""
+        found = self._listeners(event)
+        if listener is None:
+            return len(found)
+        return sum(one.function == listener for one in found)
+
+    def event_names(self) -> list[Any]:
+        """The events that have listeners, in the order of their first listener."""
+        return list(self._events)
+
+    def set_max_listeners(self, n: int | float, /) -> Any:
+        """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07).
+
+        Raises ERR_INVALID_ARG_TYPE or, for a negative number, ERR_OUT_OF_RANGE.
+        """
+        check_number('n', n)
+        if not n >= 0:
+            out_of_range('n', 'a number that is not negative', n)
+        self._max_listeners = n
+        return self
+
+    def get_max_listeners(self) -> int | float:
+        """The limit of this emitter, by default :data:`default_max_listeners` (10)."""
+        return default_max_listeners if self._max_listeners < 0 else self._max_listeners
+
+
+def _caller_level() -> int:
+    """The stack level, seen from the caller, of the first frame outside this package."""
+    package = __name__.rpartition('.')[0]
+    for level, (frame, _) in enumerate(traceback.walk_stack(None)):
+        module = frame.f_globals.get('__name__', '')
+        if module != package and not module.startswith(package + '.'):
+            return level
+    return 2
+
+
+def set_default_max_listeners(n: int | float) -> None:
+    """Set the limit of all emitters that have none of their own (10 at first)."""
+    global default_max_listeners
+    check_number('n', n)
+    if not n >= 0:
+        out_of_range('n', 'a number that is not negative', n)
+    default_max_listeners = n  # type: ignore[assignment]
+
+
+def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[..., Any]]:
+    """The functions that listen for ``event`` on ``emitter``."""
+    return emitter.listeners(event)
+
+
+async def once(emitter: EventEmitter, event: Any, *, signal: Any = None) -> list[Any]:
+    """Wait for the next ``event``; returns the list of its arguments (EE-09).
+
+    An ``'error'`` event meanwhile raises its error, unless that is what is waited for. ``signal``
+    is an AbortSignal: its abort raises AbortError. Cancelling removes the listeners.
+    """
+    import asyncio
+
+    future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def arrived(*args: Any) -> None:
+        if not future.done():
+            future.set_result(list(args))
+
+    def failed(error: Any = None) -> None:
+        if not future.done():
+            future.set_exception(_as_exception(error))
+
+    def aborted(_: Any = None) -> None:
+        failed(AbortError(cause=signal.reason))
+
+    if signal is not None:
+        if signal.aborted:
+            raise AbortError(cause=signal.reason)
+        signal.add_event_listener('abort', aborted)
+    emitter.once(event, arrived)
+    if event != 'error':
+        emitter.once('error', failed)
+    try:
+        return await future
+    finally:
+        emitter.off(event, arrived)
+        if event != 'error':
+            emitter.off('error', failed)
+        if signal is not None:
+            signal.remove_event_listener('abort', aborted)
+
+
+def _as_exception(error: Any) -> BaseException:
+    if isinstance(error, BaseException):
+        return error
+    return UnhandledError(f"'error' was emitted with {shown(error)}", error)
+
+
+async def on(
+    emitter: EventEmitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
+) -> AsyncIterator[list[Any]]:
+    """Iterate over every ``event``: yields the list of its arguments.
+
+    Events are queued while the loop body runs; none is lost. An ``'error'`` event raises; an event
+    named in ``close`` ends the iteration after what is queued; leaving it removes the listeners.
+    """
+    import asyncio
+
+    queue: deque[list[Any]] = deque()
+    state: dict[str, Any] = {'error': None, 'ended': False}
+    wake = asyncio.Event()
+
+    def arrived(*args: Any) -> None:
+        queue.append(list(args))
+        wake.set()
+
+    def failed(error: Any = None) -> None:
+        state['error'] = _as_exception(error)
+        wake.set()
+
+    def ended(*_: Any) -> None:
+        state['ended'] = True
+        wake.set()
+
+    def aborted(_: Any = None) -> None:
+        failed(AbortError(cause=signal.reason))
+
+    if signal is not None:
+        if signal.aborted:
+            raise AbortError(cause=signal.reason)
+        signal.add_event_listener('abort', aborted)
+    emitter.on(event, arrived)
+    if event != 'error':
+        emitter.on('error', failed)
+    for name in close:
+        emitter.on(name, ended)
+    try:
+        while True:
+            while queue:
+                yield queue.popleft()
+            if state['error'] is not None:
+                raise state['error']
+            if state['ended']:
+                return
+            wake.clear()
+            await wake.wait()
+    finally:
+        emitter.off(event, arrived)
+        if event != 'error':
+            emitter.off('error', failed)
+        for name in close:
+            emitter.off(name, ended)
+        if signal is not None:
+            signal.remove_event_listener('abort', aborted)
+
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())
