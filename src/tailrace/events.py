@@ -334,14 +334,14 @@ class EventEmitter:
         return True
 
     def _call(self, event: Any, listener: Listener, args: tuple[Any, ...]) -> None:
-        if listener.once and not self._take(event, listener):
+        if listener.once and not self._take_once(event, listener):
             return
         if listener.at_least <= len(args) <= listener.at_most:
             listener.call(*args)
         else:
             listener.call(*listener.fit(args))
 
-    def _take(self, event: Any, listener: Listener) -> bool:
+    def _take_once(self, event: Any, listener: Listener) -> bool:
         """Remove a once listener before its call; False if it has run already (re-entrancy)."""
         if listener.once == 2:
             return False
@@ -376,7 +376,7 @@ class EventEmitter:
 
     def _once_wrapper(self, event: Any, one: Listener) -> Callable[..., Any]:
         def wrapper(*args: Any) -> Any:
-            return one.call(*one.fit(args)) if self._take(event, one) else None
+            return one.call(*one.fit(args)) if self._take_once(event, one) else None
 
         wrapper.listener = one.function  # type: ignore[attr-defined]
         return wrapper

@@ -1,0 +1,173 @@
+"""``Readable``: the public reading side (ST-02 to ST-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._names import node_names
+from . import pipe as _pipe
+from .iterate import Chunks
+from .state import (
+    L_CLOSE_EMITTED,
+    L_DESTROYED,
+    L_ERROR_EMITTED,
+    R_ABSENT,
+    R_DID_READ,
+    R_END_EMITTED,
+    R_OBJECT,
+    R_PAUSED,
+    R_STOPPED,
+)
+from .stream import Stream, stream_options
+from .write import WriteSide
+
+__all__ = ['Readable']
+
+
+@node_names
+class Readable(Stream):
+    """A source of chunks: ``bytes``, text after :meth:`set_encoding`, anything in object mode.
+
+    Options (a mapping or keywords): ``high_water_mark`` (bytes, default 65536; objects, default
+    16), ``encoding``, ``object_mode``, ``signal``, ``auto_destroy``, ``emit_close``, and the hooks
+    ``read(size)`` and ``destroy(error, callback)`` for use without a subclass.
+
+    Events: 'data' (chunk), 'readable', 'end', 'pause', 'resume', 'error' (error), 'close'.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
+        self._init_stream(stream_options('Readable', options, keywords), True, False)
+
+    push = WriteSide._push
+    unshift = WriteSide._put_back
+
+    def read(self, size: int | None = None, /) -> Any:
+        """Take what is buffered: all of it, or exactly ``size`` units, or None if there is less.
+
+        Once the source has ended, ``read(size)`` gives the rest even if it is shorter (ST-04).
+        ``read(0)`` takes nothing but may fetch more. Emits 'data' with what it returns. Raises
+        ERR_INVALID_ARG_TYPE if ``size`` is no number.
+        """
+        return self._take(size)
+
+    def pause(self) -> Any:
+        """Stop 'data' events until :meth:`resume`; emits 'pause' (ST-05, SK-27)."""
+        self._pause()
+        return self
+
+    def resume(self) -> Any:
+        """Let data flow; without a 'data' listener it is dropped; emits 'resume' (SK-37)."""
+        self._resume()
+        return self
+
+    def is_paused(self) -> bool:
+        """Whether :meth:`pause` was called and not undone."""
+        return bool(self._r & R_PAUSED or self._r & R_STOPPED)
+
+    def set_encoding(self, encoding: str | None = None, /) -> Any:
+        """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
+
+        ``None`` means utf8. What is buffered is converted. Raises ERR_UNKNOWN_ENCODING.
+        """
+        self._set_encoding('utf8' if encoding is None else encoding)
+        return self
+
+    def pipe(
+        self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
+    ) -> Any:
+        """Send everything to ``dest``; returns ``dest`` (ST-10, ST-11).
+
+        ``dest`` is paused for as long as its ``write`` says so; it is ended with this stream
+        unless ``end`` is False. Errors are not passed on. ``dest`` emits 'pipe' (source).
+        """
+        if options is not None:
+            end = options.get('end', True) is not False
+        return _pipe.pipe(self, dest, end)
+
+    def unpipe(self, dest: Any = None, /) -> Any:
+        """Stop sending to ``dest``, or to all; each emits 'unpipe' (ST-12)."""
+        return _pipe.unpipe(self, dest)
+
+    def iterator(
+        self, options: Mapping[str, Any] | None = None, /, *, destroy_on_return: bool = True
+    ) -> Chunks:
+        """The chunks, for ``async for`` (ST-14).
+
+        With ``destroy_on_return=False`` leaving the loop early leaves the stream usable.
+        """
+        if options is not None:
+            for name in ('destroyOnReturn', 'destroy_on_return'):
+                destroy_on_return = options.get(name, destroy_on_return) is not False
+        return Chunks(self, destroy_on_return)
+
+    def __aiter__(self) -> Chunks:
+        return Chunks(self, True)
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is safe to read: False after 'end', an error or destroy (ST-07)."""
+        return not self._r & (R_ABSENT | R_END_EMITTED) and not self._life & (
+            L_DESTROYED | L_ERROR_EMITTED
+        )
+
+    @property
+    def readable_flowing(self) -> bool | None:
+        """The mode: True flowing, False stopped, None not chosen yet (ST-02)."""
+        return self._flowing()
+
+    @property
+    def readable_length(self) -> int:
+        """How much is buffered: bytes, characters or objects."""
+        return self._r_len
+
+    @property
+    def readable_high_water_mark(self) -> int:
+        """Where reading from the source stops."""
+        return self._r_hwm
+
+    @property
+    def readable_object_mode(self) -> bool:
+        """Whether chunks are objects."""
+        return bool(self._r & R_OBJECT)
+
+    @property
+    def readable_encoding(self) -> str | None:
+        """The encoding set with :meth:`set_encoding`."""
+        return self._r_encoding
+
+    @property
+    def readable_ended(self) -> bool:
+        """Whether 'end' was emitted."""
+        return bool(self._r & R_END_EMITTED) and not self._r & R_ABSENT
+
+    @property
+    def readable_aborted(self) -> bool:
+        """Whether the stream was destroyed or failed before 'end'."""
+        gone = self._life & L_DESTROYED or self._error is not None
+        return bool(gone and not self._r & (R_ABSENT | R_END_EMITTED))
+
+    @property
+    def readable_did_read(self) -> bool:
+        """Whether any data was taken out."""
+        return bool(self._r & R_DID_READ)
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} {describe(self)}>'
+
+
+def describe(stream: Any) -> str:
+    """What is worth knowing of a stream: state and what is buffered."""
+    life = stream._life
+    words = ['closed' if life & L_CLOSE_EMITTED else 'destroyed' if life & L_DESTROYED else 'open']
+    if isinstance(stream, Readable):
+        mode = {None: 'idle', True: 'flowing', False: 'paused'}[stream.readable_flowing]
+        words.append('ended' if stream.readable_ended else f'{mode} {stream.readable_length} read')
+    if hasattr(stream, 'writable_length'):
+        if stream.writable_finished:
+            words.append('finished')
+        else:
+            words.append(f'{stream.writable_length} to write')
+            if stream.writable_ended:
+                words.append('ending')
+    return ', '.join(words)

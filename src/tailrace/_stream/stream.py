@@ -1,0 +1,232 @@
+"""``Stream``: what the public classes share: options, awaiting the end, ``async with``.
+
+From here on up the classes are ordinary interpreted Python, so that users may subclass them, set
+attributes on them and reach their methods by Node's names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import _runtime
+from .._abort import AbortSignal, check_signal
+from .._names import merge_options, node_names
+from .._validate import bad_type, check_callable
+from ..errors import AbortError
+from ..events import is_coroutine_function
+from .encodings import canonical
+from .marks import mark_of
+from .state import (
+    L_ALLOW_HALF_OPEN,
+    L_AUTO_DESTROY,
+    L_CLOSE_EMITTED,
+    L_EMIT_CLOSE,
+    R_ABSENT,
+    R_END_EMITTED,
+    R_ENDED,
+    W_ABSENT,
+    W_ENDED,
+    W_ENDING,
+    W_FINISHED,
+    W_KEEP_TEXT,
+)
+from .write import WriteSide
+
+__all__ = ['STREAM_OPTIONS', 'Stream']
+
+#: Options of every stream's constructor.
+STREAM_OPTIONS = frozenset(
+    {
+        'allow_half_open',
+        'auto_destroy',
+        'decode_strings',
+        'default_encoding',
+        'destroy',
+        'emit_close',
+        'encoding',
+        'final',
+        'high_water_mark',
+        'object_mode',
+        'read',
+        'readable',
+        'readable_high_water_mark',
+        'readable_object_mode',
+        'signal',
+        'writable',
+        'writable_high_water_mark',
+        'writable_object_mode',
+        'write',
+        'writev',
+    }
+)
+
+
+@node_names
+class Stream(WriteSide):
+    """Base of Readable, Writable and Duplex; not used by itself."""
+
+    _hooks: dict[str, Callable[..., Any]] | None = None
+    _undo_signal: Callable[[], None] | None = None
+
+    def _init_stream(self, options: dict[str, Any], readable: bool, writable: bool) -> None:
+        """Set up both sides out of the options (snake_case keys)."""
+        self._init_life()
+        both = bool(options.get('object_mode'))
+        r_object = both or bool(options.get('readable_object_mode'))
+        w_object = both or bool(options.get('writable_object_mode'))
+        self._init_read(mark_of(options, 'readable', r_object), r_object)
+        self._init_write(mark_of(options, 'writable', w_object), w_object)
+        if options.get('allow_half_open', True):
+            self._life |= L_ALLOW_HALF_OPEN
+        if options.get('auto_destroy') is False:
+            self._life &= ~L_AUTO_DESTROY
+        if options.get('emit_close') is False:
+            self._life &= ~L_EMIT_CLOSE
+        if not readable:
+            self._r |= R_ABSENT | R_ENDED | R_END_EMITTED
+        if not writable:
+            self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
+        if options.get('decode_strings') is False:
+            self._w |= W_KEEP_TEXT
+        if options.get('default_encoding') is not None:
+            self._w_encoding = canonical(options['default_encoding'])
+        if options.get('encoding') is not None:
+            self._set_encoding(options['encoding'])
+        hooks = {
+            name: check_callable(name, options[name])
+            for name in ('read', 'write', 'writev', 'final', 'destroy')
+            if options.get(name) is not None
+        }
+        if hooks:
+            self._hooks = hooks
+        if options.get('signal') is not None:
+            self._follow_signal(check_signal('options.signal', options['signal']))
+
+    def _follow_signal(self, signal: AbortSignal) -> None:
+        """Destroy the stream with an AbortError when ``signal`` aborts (ST-34, SK-10)."""
+
+        def abort(_: Any = None) -> None:
+            self.destroy(AbortError(cause=signal.reason))
+
+        if signal.aborted:
+            abort()
+            return
+        signal.add_event_listener('abort', abort)
+
+        def undo() -> None:
+            signal.remove_event_listener('abort', abort)
+
+        self._undo_signal = undo
+
+    def _released(self, error: BaseException | None = None) -> None:
+        undo, self._undo_signal = self._undo_signal, None
+        if undo is not None:
+            undo()
+        super()._released(error)
+
+    # -- hooks given as options -------------------------------------------------------------------
+
+    def _read(self, size: int) -> None:
+        hooks = self._hooks
+        if hooks is not None and 'read' in hooks:
+            _call_hook(hooks['read'], size)
+        else:
+            super()._read(size)
+
+    def _write(self, chunk: Any, encoding: str, callback: Any) -> None:
+        hooks = self._hooks
+        if hooks is not None and 'write' in hooks:
+            _call_hook(hooks['write'], chunk, encoding, callback)
+        elif self._can_writev():
+            self._writev([(chunk, encoding)], callback)
+        else:
+            super()._write(chunk, encoding, callback)
+
+    def _writev(self, chunks: Any, callback: Any) -> None:
+        hooks = self._hooks
+        if hooks is not None and 'writev' in hooks:
+            _call_hook(hooks['writev'], chunks, callback)
+        else:
+            super()._writev(chunks, callback)
+
+    def _can_writev(self) -> bool:
+        if type(self)._writev is not Stream._writev:
+            return True
+        return self._hooks is not None and 'writev' in self._hooks
+
+    def _final(self, callback: Any) -> None:
+        hooks = self._hooks
+        if hooks is not None and 'final' in hooks:
+            _call_hook(hooks['final'], callback)
+        else:
+            super()._final(callback)
+
+    def _destroy(self, error: Any, callback: Any) -> None:
+        hooks = self._hooks
+        if hooks is not None and 'destroy' in hooks:
+            _call_hook(hooks['destroy'], error, callback)
+        else:
+            super()._destroy(error, callback)
+
+    # -- awaiting ---------------------------------------------------------------------------------
+
+    async def wait_closed(self) -> None:
+        """Wait until 'close' was emitted; a stream's error is not raised here."""
+        if not self._life & L_CLOSE_EMITTED:
+            await _event(self, 'close')
+
+    async def async_dispose(self) -> None:
+        """Destroy the stream, with an AbortError if it is not done, and wait for 'close' (SK-55).
+
+        Node's ``[Symbol.asyncDispose]()``; ``async with stream:`` ends with it. The AbortError is
+        not raised here, and does not need a listener.
+        """
+        if not self.destroyed:
+            done = self._reading_is_over() and self._writing_is_over()
+            error = None if done else AbortError('the stream was disposed before it was done')
+            if error is not None and not self.listener_count('error'):
+                self.once('error', _ignore)
+            self.destroy(error)
+        await self.wait_closed()
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.async_dispose()
+
+
+def _ignore(_: object = None) -> None:
+    """A listener for an error that was asked for."""
+
+
+def _call_hook(hook: Callable[..., Any], *args: Any) -> None:
+    result = hook(*args)
+    if is_coroutine_function(hook):
+        _runtime.spawn(result)
+
+
+async def _event(stream: Stream, name: str) -> None:
+    import asyncio
+
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def arrived() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    stream.once(name, arrived)
+    try:
+        await future
+    finally:
+        stream.off(name, arrived)
+
+
+def stream_options(
+    where: str, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of a stream's constructor; ERR_INVALID_ARG_TYPE if they are no mapping."""
+    if options is not None and not isinstance(options, Mapping):
+        bad_type('options', 'a mapping', options)
+    return merge_options(where, options, keywords, STREAM_OPTIONS)

@@ -1,0 +1,128 @@
+"""``Writable``: the public writing side (ST-15 to ST-23)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._names import node_names
+from ..errors import state_error
+from .encodings import canonical
+from .finished import drained
+from .readable import describe
+from .state import (
+    L_DESTROYED,
+    W_ABSENT,
+    W_ENDING,
+    W_FINISHED,
+    W_NEED_DRAIN,
+    W_OBJECT,
+)
+from .stream import Stream, stream_options
+from .write import WriteSide
+
+__all__ = ['Writable']
+
+
+@node_names
+class Writable(Stream):
+    """A destination of chunks.
+
+    Options (a mapping or keywords): ``high_water_mark`` (bytes, default 65536; objects, default
+    16), ``decode_strings`` (default True: text is encoded before ``_write``), ``default_encoding``
+    (default utf8), ``object_mode``, ``signal``, ``auto_destroy``, ``emit_close``, and the hooks
+    ``write(chunk, encoding, callback)``, ``writev(chunks, callback)``, ``final(callback)`` and
+    ``destroy(error, callback)`` for use without a subclass.
+
+    Events: 'drain', 'finish', 'prefinish', 'pipe' (source), 'unpipe' (source), 'error', 'close'.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
+        self._init_stream(stream_options('Writable', options, keywords), False, True)
+
+    write = WriteSide._write_chunk
+
+    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Any:
+        """Write nothing after ``chunk`` (if any); then 'finish' (ST-16, ST-17, SK-23).
+
+        Forms: ``end()``, ``end(callback)``, ``end(chunk)``, ``end(chunk, callback)``,
+        ``end(chunk, encoding, callback)``. The callback gets None at 'finish', or the error that
+        prevented it: ERR_STREAM_ALREADY_FINISHED, ERR_STREAM_DESTROYED. A second call changes
+        nothing. Raises what :meth:`write` raises.
+        """
+        self._do_end(chunk, encoding, callback)
+        return self
+
+    def cork(self) -> None:
+        """Keep writes in memory until :meth:`uncork` was called as often (ST-21)."""
+        self._do_cork()
+
+    def uncork(self) -> None:
+        """Undo one :meth:`cork`; the last one writes everything as one vectored write."""
+        self._do_uncork()
+
+    def set_default_encoding(self, encoding: str, /) -> Any:
+        """The encoding of text given without one (ST-22). Raises ERR_UNKNOWN_ENCODING."""
+        self._w_encoding = canonical(encoding)
+        return self
+
+    async def drain(self) -> None:
+        """Wait until more should be written: at once, unless ``write`` has returned False.
+
+        Raises the error of the stream, or ERR_STREAM_PREMATURE_CLOSE if it is closed meanwhile.
+        """
+        await drained(self)
+
+    def pipe(self, dest: Any, *_: Any, **__: Any) -> Any:
+        """A stream that is only writable cannot be read: 'error' ERR_STREAM_CANNOT_PIPE."""
+        self._fail(state_error('ERR_STREAM_CANNOT_PIPE'))
+        return dest
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is safe to write: False after end(), an error or destroy (ST-23)."""
+        return self._can_write()
+
+    @property
+    def writable_length(self) -> int:
+        """How much waits to be written: bytes (characters of text not encoded yet) or objects."""
+        return self._w_len
+
+    @property
+    def writable_high_water_mark(self) -> int:
+        """Where ``write`` begins to return False."""
+        return self._w_hwm
+
+    @property
+    def writable_object_mode(self) -> bool:
+        """Whether chunks are objects."""
+        return bool(self._w & W_OBJECT)
+
+    @property
+    def writable_need_drain(self) -> bool:
+        """Whether ``write`` has returned False and 'drain' is still to come."""
+        return bool(self._w & W_NEED_DRAIN) and not (self._life & L_DESTROYED or self._w & W_ENDING)
+
+    @property
+    def writable_corked(self) -> int:
+        """How often :meth:`uncork` has to be called."""
+        return self._corked
+
+    @property
+    def writable_ended(self) -> bool:
+        """Whether :meth:`end` was called."""
+        return bool(self._w & W_ENDING) and not self._w & W_ABSENT
+
+    @property
+    def writable_finished(self) -> bool:
+        """Whether 'finish' was emitted (it is being emitted, within its listeners)."""
+        return bool(self._w & W_FINISHED) and not self._w & W_ABSENT
+
+    @property
+    def writable_aborted(self) -> bool:
+        """Whether the stream was destroyed or failed before 'finish'."""
+        gone = self._life & L_DESTROYED or self._error is not None
+        return bool(gone and not self._w & (W_FINISHED | W_ABSENT))
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} {describe(self)}>'
