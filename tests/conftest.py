@@ -94,14 +94,15 @@ class Run:
     async def guarded(
         main: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], timeout: float
     ) -> Any:
-        """``main(*args)``, then a look at the tasks before Runner cancels them silently."""
+        """``main(*args)``, then a look at what Runner would cancel or close silently."""
         async with asyncio.timeout(timeout):
             result = await main(*args)
         for _ in range(5):  # callbacks that are already due may still end a task
             await asyncio.sleep(0)
-        left = asyncio.all_tasks() - {asyncio.current_task()}
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        left = [*sorted(map(repr, tasks)), *_left_resources()]  # both belong to this loop
         if left:
-            pytest.fail('left pending: ' + '; '.join(sorted(map(repr, left))))
+            pytest.fail('left pending: ' + '; '.join(left))
         return result
 
 

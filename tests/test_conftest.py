@@ -106,6 +106,17 @@ OFFENDERS = {
         """,
         "left behind: tailrace resource 'a server on port 1'",
     ),
+    'tailrace_resource_of_a_loop': (
+        """
+        def test(run):
+            module = types.ModuleType('tailrace')
+            module.active_resources = lambda: ['a timer'] if asyncio._get_running_loop() else []
+            sys.modules['tailrace'] = module
+            async def main(): pass
+            run(main)
+        """,
+        "left pending: tailrace resource 'a timer'",
+    ),
 }
 
 #: Files that must pass: the guards do not cry wolf.
