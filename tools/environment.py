@@ -6,6 +6,7 @@ Makes (or reuses) the virtual environment DIR with this project in it, editable,
 path of its interpreter. DIR carries a stamp of everything it was made from; while that is the
 same, nothing is installed. Extras and maybe-groups are best effort: what cannot be installed here
 is named on stderr and left out. A group must install, except for lines of optional packages.
+Without any package index and without a group, the sources alone do: they have no dependency.
 
 Dependency groups are read from pyproject.toml by this file, because pip learned ``--group`` only
 in 25.1. It refuses to know what the environment is for.
@@ -70,10 +71,19 @@ def install_each(python: Path, requirements: Sequence[str]) -> None:
             print(f'environment: {requirement!r} is not available here', file=sys.stderr)
 
 
+def link(python: Path) -> None:
+    """Without a package index the build tool is missing, but nothing has to be built or added."""
+    print('environment: no package index; using the sources as they are', file=sys.stderr)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    done = subprocess.run([python, '-c', where], stdout=subprocess.PIPE, text=True, check=True)
+    (Path(done.stdout.strip()) / 'tailrace.pth').write_text(f'{ROOT / "src"}\n', 'utf-8')
+
+
 def fill(python: Path, options: argparse.Namespace) -> bool:
     """Install the project and what was asked for; False if something needed is missing."""
     if not pip(python, 'install', '--quiet', '--editable', str(ROOT)):
-        return False
+        link(python)
+        return not options.group
     for name in options.group:
         lines = group(name)
         needed = [line for line in lines if not line.startswith(OPTIONAL)]
