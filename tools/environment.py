@@ -79,23 +79,23 @@ def link(python: Path) -> None:
     (Path(done.stdout.strip()) / 'tailrace.pth').write_text(f'{ROOT / "src"}\n', 'utf-8')
 
 
-def fill(python: Path, options: argparse.Namespace) -> bool:
-    """Install the project and what was asked for; False if something needed is missing."""
+def fill(python: Path, options: argparse.Namespace) -> str:
+    """Install the project and what was asked for: 'whole', 'makeshift' or 'useless'."""
     if not pip(python, 'install', '--quiet', '--editable', str(ROOT)):
         link(python)
-        return not options.group
+        return 'useless' if options.group else 'makeshift'
     for name in options.group:
         lines = group(name)
         needed = [line for line in lines if not line.startswith(OPTIONAL)]
         if not pip(python, 'install', '--quiet', *needed):
-            return False
+            return 'useless'
         install_each(python, [line for line in lines if line.startswith(OPTIONAL)])
     for name in options.maybe_group:
         install_each(python, group(name))
     for name in options.extra:
         if not pip(python, 'install', '--quiet', '--editable', f'{ROOT}[{name}]'):
             print(f'environment: the extra {name!r} is not available here', file=sys.stderr)
-    return True
+    return 'whole'
 
 
 def main(argv: Sequence[str]) -> int:
@@ -112,10 +112,12 @@ def main(argv: Sequence[str]) -> int:
         print(f'environment: making {where.name} (once)', file=sys.stderr)
         shutil.rmtree(where, ignore_errors=True)
         venv.create(where, with_pip=True, symlinks=os.name != 'nt')
-        if not fill(python, options):
+        state = fill(python, options)
+        if state == 'useless':
             print(f'environment: could not install the project in {where.name}', file=sys.stderr)
             return 1
-        mark.write_text(wanted, 'ascii')
+        if state == 'whole':  # else the next time is a new attempt
+            mark.write_text(wanted, 'ascii')
     print(python)
     return 0
 
