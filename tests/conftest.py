@@ -17,7 +17,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ import pytest
 try:
     import uvloop
 except ImportError:  # not (yet) built for this interpreter or system
-    uvloop = None
+    uvloop = None  # type: ignore[assignment]
 else:
     # libuv makes one signal pipe for the process with its first loop and keeps it; let it do so
     # before a test is blamed for those two descriptors.
@@ -118,9 +118,9 @@ def run(loop_factory: Factory) -> Iterator[Run]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember whether the body of the test passed: tracebacks keep objects alive."""
-    report: pytest.TestReport = yield  # type: ignore[misc]
+    report = yield
     if report.when == 'call':
         item.stash[_PASSED] = report.passed
     return report
