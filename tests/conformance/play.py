@@ -1,0 +1,49 @@
+"""Plays recorded scenarios with the copied player and prints a line of JSON for each.
+
+    python play.py JOBS SOURCE [SCENARIO...]
+
+A process of its own, because the player hands the loop to its children through this process's
+environment (CF_LOOP), and so that two loops can be played side by side. Prints
+``[scenario, status, problems]`` in the order given, each as soon as it is known. SIGTERM ends it
+after the scenarios under way, so that none leaves its folder behind.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib.util
+import json
+import signal
+import sys
+from pathlib import Path
+from types import ModuleType
+
+CORPUS = Path(__file__).resolve().parent / 'corpus'
+
+
+def player() -> ModuleType:
+    """The copied player as a module; it is not a package and stays as it is."""
+    spec = importlib.util.spec_from_file_location('conformance_replay', CORPUS / 'replay.py')
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(jobs: int, source: str, scenarios: list[str]) -> None:
+    """Play them, ``jobs`` at a time."""
+    run_one = player().run_one
+    options = {'path': source, 'strict': False}
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    try:
+        results = pool.map(lambda scenario: run_one(scenario, options), scenarios)
+        for scenario, (status, problems, _) in zip(scenarios, results, strict=True):
+            print(json.dumps([scenario, status, problems]), flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -1,0 +1,188 @@
+"""What every test stands on: both loops, asyncio's debug mode, and a guard against leaks.
+
+* ``loop_kind``, ``loop_factory``, ``run``: a test that asks for one of them runs once on the
+  standard loop and once on uvloop. ``run(coroutine_function, *args)`` runs it to its end;
+  ``loop_factory`` goes to ``tailrace.run(loop_factory=...)`` or ``asyncio.Runner``.
+* the guard, for every test that passed: no descriptor, thread, pending task, open loop or
+  tailrace resource may be left. ``@pytest.mark.leaks`` silences it.
+
+``test_conftest.py`` proves that each of these fires. This file knows nothing of tailrace but the
+name of ``active_resources``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import Any
+
+import pytest
+
+try:
+    import uvloop
+except ImportError:  # not (yet) built for this interpreter or system
+    uvloop = None  # type: ignore[assignment]
+else:
+    # libuv makes one signal pipe for the process with its first loop and keeps it; let it do so
+    # before a test is blamed for those two descriptors.
+    uvloop.new_event_loop().close()
+
+#: The longest a coroutine under ``run`` may take, in seconds; a test may give its own.
+PATIENCE = 20.0
+#: How long an ending thread is waited for, in seconds.
+THREAD_PATIENCE = 2.0
+
+Factory = Callable[[], asyncio.AbstractEventLoop]
+
+_PASSED = pytest.StashKey[bool]()
+_LOOPS = pytest.StashKey[list[asyncio.AbstractEventLoop]]()
+
+
+@pytest.fixture(params=['asyncio', 'uvloop'])
+def loop_kind(request: pytest.FixtureRequest) -> str:
+    """'asyncio' or 'uvloop'; the test runs once for each."""
+    kind: str = request.param
+    if kind == 'uvloop' and uvloop is None:
+        pytest.skip('uvloop is not installed')
+    return kind
+
+
+@pytest.fixture
+def loop_factory(request: pytest.FixtureRequest, loop_kind: str) -> Factory:
+    """Makes event loops of the kind under test, in debug mode, watched by the leak guard."""
+    loops = request.node.stash.setdefault(_LOOPS, [])
+
+    def factory() -> asyncio.AbstractEventLoop:
+        loop: asyncio.AbstractEventLoop
+        loop = uvloop.new_event_loop() if loop_kind == 'uvloop' else asyncio.SelectorEventLoop()
+        loop.set_debug(True)
+        loops.append(loop)
+        return loop
+
+    return factory
+
+
+class Run:
+    """Callable that runs a coroutine function on a fresh loop of the kind under test.
+
+    ``unhandled`` collects what reached the loop's exception handler. A test that wants such a
+    failure takes it out of the list; what is still there at the end fails the test.
+    """
+
+    def __init__(self, factory: Factory) -> None:
+        self.factory = factory
+        self.unhandled: list[dict[str, Any]] = []
+
+    def __call__(
+        self,
+        main: Callable[..., Coroutine[Any, Any, Any]],
+        *args: Any,
+        timeout: float = PATIENCE,
+    ) -> Any:
+        with asyncio.Runner(debug=True, loop_factory=self.factory) as runner:
+            runner.get_loop().set_exception_handler(lambda _, context: self.note(context))
+            return runner.run(self.guarded(main, args, timeout))
+
+    def note(self, context: dict[str, Any]) -> None:
+        self.unhandled.append(context)
+
+    @staticmethod
+    async def guarded(
+        main: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], timeout: float
+    ) -> Any:
+        """``main(*args)``, then a look at what Runner would cancel or close silently."""
+        async with asyncio.timeout(timeout):
+            result = await main(*args)
+        for _ in range(5):  # callbacks that are already due may still end a task
+            await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        left = [*sorted(map(repr, tasks)), *_left_resources()]  # both belong to this loop
+        if left:
+            pytest.fail('left pending: ' + '; '.join(left))
+        return result
+
+
+@pytest.fixture
+def run(loop_factory: Factory) -> Iterator[Run]:
+    """Runs coroutine functions on the loop under test; see ``Run``."""
+    runner = Run(loop_factory)
+    yield runner
+    if runner.unhandled:
+        pytest.fail(f'unhandled in the loop: {runner.unhandled}')
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the body of the test passed: tracebacks keep objects alive."""
+    report = yield
+    if report.when == 'call':
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that passed but left something open."""
+    descriptors, threads = _descriptors(), set(threading.enumerate())
+    yield
+    node = request.node
+    if not node.stash.get(_PASSED, False) or node.get_closest_marker('leaks'):
+        return
+    gc.collect()
+    left = [
+        *_left_loops(node.stash.get(_LOOPS, [])),
+        *_left_threads(threads),
+        *_left_resources(),
+        *_left_descriptors(descriptors),
+    ]
+    if left:
+        pytest.fail('left behind: ' + '; '.join(left), pytrace=False)
+
+
+def _descriptors() -> dict[int, tuple[int, int]]:
+    """Open descriptors and what they stand for: {fd: (device, inode)}."""
+    out = {}
+    for name in os.listdir('/proc/self/fd' if sys.platform == 'linux' else '/dev/fd'):
+        try:
+            status = os.fstat(int(name))
+        except OSError:  # the one that listed the folder
+            continue
+        out[int(name)] = (status.st_dev, status.st_ino)
+    return out
+
+
+def _left_descriptors(before: dict[int, tuple[int, int]]) -> Iterator[str]:
+    for fd, identity in _descriptors().items():
+        if before.get(fd) != identity:
+            try:
+                target = os.readlink(f'/proc/self/fd/{fd}')
+            except OSError:
+                target = f'device and inode {identity}'
+            yield f'descriptor {fd} ({target})'
+
+
+def _left_threads(before: set[threading.Thread]) -> Iterator[str]:
+    for thread in set(threading.enumerate()) - before:
+        thread.join(THREAD_PATIENCE)
+        if thread.is_alive():
+            yield f'thread {thread.name}'
+
+
+def _left_loops(loops: list[asyncio.AbstractEventLoop]) -> Iterator[str]:
+    for loop in loops:
+        yield from (f'task {task!r}' for task in asyncio.all_tasks(loop))
+        if not loop.is_closed():
+            yield f'open loop {loop!r}'
+
+
+def _left_resources() -> Iterator[str]:
+    """What tailrace itself says is still active; nothing if this test did not load it."""
+    active = getattr(sys.modules.get('tailrace'), 'active_resources', None)
+    if active is not None:
+        yield from (f'tailrace resource {resource!r}' for resource in active())

@@ -1,0 +1,99 @@
+"""The project's own commands: how they find an interpreter, and what they install."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/environment.py as a module, with a project of its own in a fresh folder."""
+    spec = importlib.util.spec_from_file_location('made_up', ROOT / 'tools' / 'environment.py')
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, 'ROOT', tmp_path)
+    (tmp_path / 'pyproject.toml').write_text(
+        '[dependency-groups]\nless = ["b>=2"]\nmore = ["a", {include-group = "less"}, "c"]\n'
+    )
+    return module
+
+
+def test_groups_are_read_without_pip(environment: ModuleType) -> None:
+    assert environment.group('more') == ['a', 'b>=2', 'c']
+    with pytest.raises(KeyError):
+        environment.group('unknown')
+
+
+def test_stamp_changes_with_what_it_stands_for(environment: ModuleType) -> None:
+    def stamp(**given: list[str]) -> str:
+        found: str = environment.stamp(
+            Namespace(**{'extra': [], 'group': [], 'maybe_group': [], **given})
+        )
+        return found
+
+    first = stamp()
+    assert stamp() == first
+    assert len({first, stamp(extra=['more']), stamp(group=['more'])}) == 3
+    with (environment.ROOT / 'pyproject.toml').open('a') as project:
+        project.write('# changed\n')
+    assert stamp() != first
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
+@pytest.mark.parametrize('command', ['run', 'test', '.ci/run'])
+def test_command_refuses_an_unfit_interpreter(command: str, tmp_path: Path) -> None:
+    """An interpreter that is too old is as good as none, and is not replaced in silence."""
+    old = tmp_path / 'old-python'
+    old.write_text('#!/bin/sh\nexit 1\n')
+    old.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / command],
+        env={**os.environ, 'PYTHON': str(old)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith('tailrace needs Python 3.11 or newer')
+    assert str(old) in done.stderr
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
+@pytest.mark.parametrize('broken', ['none', 'ruff', 'mypy', 'pytest'])
+def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
+    """./test with an interpreter that only notes what it is asked: one failure never hides."""
+    fake = tmp_path / 'python'
+    fake.write_text(
+        '#!/bin/sh\n'
+        f'case "$*" in *environment.py*) echo "{fake}";; -c*) ;;\n'
+        f'*) echo "gate: $*"; case "$*" in *{broken}*) exit 3;; esac;; esac\n'
+    )
+    fake.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / '.ci' / 'run', '-k', 'two words'],
+        env={**os.environ, 'PYTHON': str(fake)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    gates = [line for line in done.stdout.splitlines() if line.startswith('gate: -m')]
+    assert gates == [
+        'gate: -m ruff format --check .',
+        'gate: -m ruff check .',
+        'gate: -m mypy',
+        'gate: -m pytest -k two words',
+    ]
+    assert done.returncode == (0 if broken == 'none' else 1)
+    assert done.stdout.count('FAILED') == {'none': 0, 'ruff': 2}.get(broken, 1)
+    assert ('all gates passed' in done.stdout) == (broken == 'none')

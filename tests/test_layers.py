@@ -1,0 +1,214 @@
+"""The layers of docs/design.md, held by reading the imports of every file.
+
+Three rules: a module imports only from its own layer or below; what a layer refuses to know it
+does not import; asyncio is imported by the few modules that talk to a loop. And one about size.
+Imports inside functions and under TYPE_CHECKING count like all others, except that a cycle must
+not exist at import time only.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = 'tailrace'
+SOURCE = Path(__file__).resolve().parent.parent / 'src' / PACKAGE
+
+#: From the top down; a unit is a file or a folder directly inside the package.
+LAYERS = (
+    # what a user or the interpreter calls
+    (
+        *('__init__', '__main__', '_demo', 'net', 'stream', 'dns'),
+        *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
+    ),
+    ('_cluster',),
+    ('_net',),
+    ('_stream',),
+    ('_handles',),
+    ('_dns', '_addr'),
+    ('events', 'errors', '_abort', '_channels', '_tick', '_runtime', '_names', '_validate'),
+)
+
+#: What a unit refuses to know beyond that: units of the package, and modules of the library.
+REFUSES = {
+    '_net': {'select', 'selectors', 'errno'},
+    '_stream': {'_handles', '_dns', '_addr', 'asyncio', 'socket', 'select', 'selectors', 'errno'},
+    '_handles': {'events'},
+    '_dns': {'events'},
+    '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
+    '_tick': {'_runtime', 'events', 'asyncio'},
+    'errors': {'events', '_runtime', 'asyncio'},
+}
+
+#: The modules that may import asyncio (prefixes of the name inside the package).
+ASYNCIO = ('_runtime', '_handles.engine', '_handles._engine', '_dns', 'events', '_demo')
+
+#: No file of the package has more lines.
+LONGEST = 700
+
+
+class Import(NamedTuple):
+    """One imported thing: who, what (dotted, inside the package without its name), when."""
+
+    importer: str
+    imported: str
+    inside: bool
+    at_import_time: bool
+
+
+def modules_of(folder: Path) -> dict[str, str]:
+    """The package as {dotted name inside the package: source}."""
+    out = {}
+    for path in sorted(folder.rglob('*.py')):
+        parts = path.relative_to(folder).with_suffix('').parts
+        out['.'.join(parts[:-1] if parts[-1] == '__init__' and len(parts) > 1 else parts)] = (
+            path.read_text('utf-8')
+        )
+    return out
+
+
+def imports_of(modules: Mapping[str, str], packages: frozenset[str]) -> Iterator[Import]:
+    """Every import statement of every module; ``packages`` are the names that are folders."""
+    for importer, source in modules.items():
+        yield from _walk(ast.parse(source), importer, importer in packages, modules, True)
+
+
+def _walk(
+    node: ast.AST, importer: str, is_package: bool, modules: Mapping[str, str], now: bool
+) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield _resolve(importer, alias.name.split('.'), modules, now)
+        elif isinstance(child, ast.ImportFrom):
+            here = [PACKAGE, *([] if importer == '__init__' else importer.split('.'))]
+            if child.level:
+                up = child.level - (is_package or importer == '__init__')
+                base = here[: len(here) - up]
+            else:
+                base = []
+            base = base + (child.module.split('.') if child.module else [])
+            for alias in child.names:
+                whole = '.'.join([*base[1:], alias.name])
+                inside = base[:1] == [PACKAGE] and whole in modules
+                yield _resolve(importer, [*base, alias.name] if inside else base, modules, now)
+        else:
+            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            typing = isinstance(child, ast.If) and 'TYPE_CHECKING' in ast.unparse(child.test)
+            yield from _walk(child, importer, is_package, modules, now and not later and not typing)
+
+
+def _resolve(importer: str, parts: list[str], modules: Mapping[str, str], now: bool) -> Import:
+    if parts[0] != PACKAGE:
+        return Import(importer, parts[0], False, now)
+    inner = '.'.join(parts[1:]) or '__init__'
+    return Import(importer, inner, True, now)
+
+
+def offences(modules: Mapping[str, str], packages: frozenset[str] = frozenset()) -> list[str]:
+    """What is wrong with the imports of these modules, in words."""
+    rank = {unit: i for i, layer in enumerate(LAYERS) for unit in layer}
+    out = []
+    graph: dict[str, set[str]] = {}
+    for module in modules:
+        if module.split('.')[0] not in rank:
+            out.append(f'{module} is in no layer: give it a place in the table')
+    for importer, imported, inside, at_import_time in imports_of(modules, packages):
+        unit, other = importer.split('.')[0], imported.split('.')[0]
+        if other in REFUSES.get(unit, ()):
+            out.append(f'{importer} imports {imported}, which {unit} refuses to know')
+        if not inside:
+            if imported == 'asyncio' and not importer.startswith(ASYNCIO):
+                out.append(f'{importer} imports asyncio')
+        elif unit in rank and other in rank and rank[other] < rank[unit]:
+            out.append(f'{importer} imports {imported}, which is above it')
+        if inside and at_import_time and importer != imported:
+            graph.setdefault(importer, set()).add(imported)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        out.append('import cycle: ' + ' -> '.join(error.args[1]))
+    return out
+
+
+def oversized(folder: Path) -> list[str]:
+    """The files with more lines than a file may have."""
+    return [
+        f'{path.name} has {lines} lines'
+        for path in sorted(folder.rglob('*.py'))
+        if (lines := len(path.read_text('utf-8').splitlines())) > LONGEST
+    ]
+
+
+def packages_of(folder: Path) -> frozenset[str]:
+    return frozenset(
+        '.'.join(path.parent.relative_to(folder).parts)
+        for path in folder.rglob('__init__.py')
+        if path.parent != folder
+    )
+
+
+def test_imports_point_downward() -> None:
+    modules = modules_of(SOURCE)
+    assert len(modules) > 3
+    assert offences(modules, packages_of(SOURCE)) == []
+
+
+def test_no_file_is_too_long() -> None:
+    assert oversized(SOURCE) == []
+
+
+BASE = {'events': '', 'errors': '', '_runtime': '', '_stream': '', '_stream.duplex': ''}
+
+
+@pytest.mark.parametrize(
+    ('module', 'source', 'complaint'),
+    [
+        ('_stream.x', 'from .._net import socket', 'which is above it'),
+        ('_stream.x', 'def f():\n    from .. import net', 'which is above it'),
+        ('_stream.x', 'from tailrace import net', 'which is above it'),
+        ('_stream.x', 'import tailrace', 'imports __init__, which is above it'),
+        ('errors', 'import tailrace._stream.duplex', 'imports _stream.duplex, which is above it'),
+        ('_stream.x', 'import socket', 'which _stream refuses to know'),
+        ('_stream.x', 'from .._handles import tcp', 'which _stream refuses to know'),
+        ('_handles.tcp', 'from ..events import EventEmitter', 'which _handles refuses to know'),
+        ('_handles.tcp', 'import asyncio', '_handles.tcp imports asyncio'),
+        ('_net.socket', 'from asyncio import Task', '_net.socket imports asyncio'),
+        ('_net.socket', 'import asyncio.events', '_net.socket imports asyncio'),
+        ('_new', '', '_new is in no layer'),
+        ('_stream.duplex', 'from . import duplex2', 'import cycle: '),
+    ],
+)
+def test_offence_is_seen(module: str, source: str, complaint: str) -> None:
+    modules = {**BASE, 'net': '', '_net': '', '_handles': '', '_handles.tcp': '', module: source}
+    modules['_stream.duplex2'] = 'from .duplex import Duplex'
+    found = offences(modules, frozenset({'_stream', '_net', '_handles'}))
+    assert len(found) == 1
+    assert complaint in found[0]
+
+
+def test_permitted_imports_are_not_offences() -> None:
+    modules = {
+        **BASE,
+        '__init__': 'from . import net\nfrom .net import Socket',
+        'net': 'from ._net.socket import Socket',
+        '_net': '',
+        '_net.socket': 'from .._stream.duplex import Duplex\nfrom . import options\nimport socket',
+        '_net.options': 'def later():\n    from .socket import Socket',
+        '_stream': 'from .duplex import Duplex',
+        '_stream.duplex': 'from ..events import EventEmitter\nfrom .. import errors',
+        '_runtime': 'import asyncio',
+    }
+    assert offences(modules, frozenset({'_stream', '_net'})) == []
+
+
+def test_long_file_is_seen(tmp_path: Path) -> None:
+    (tmp_path / 'right.py').write_text('x\n' * LONGEST)
+    assert oversized(tmp_path) == []
+    (tmp_path / 'long.py').write_text('x\n' * (LONGEST + 1))
+    assert oversized(tmp_path) == [f'long.py has {LONGEST + 1} lines']
