@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from tailrace._runtime import Runtime
+from .._runtime import Runtime
 
 __all__ = ['DONE', 'PENDING', 'Handle', 'ListenHandle', 'SocketAddressInfo', 'StreamHandle']
 

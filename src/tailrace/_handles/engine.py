@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tailrace._runtime import Runtime
+from .._runtime import Runtime
 
 if TYPE_CHECKING:
     import asyncio

@@ -15,11 +15,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
-from tailrace._runtime import Runtime, Timer
+from .._runtime import Runtime, Timer
 from . import DONE, SocketAddressInfo
 from .engine import Engine, engine_of
 from .pipe import AF_UNIX, Pipe, path_bytes, path_text
-from .stream import RawSocket, Stream, _ignore, code_of
+from .reading import RawSocket, code_of, ignore
+from .stream import Stream
 from .tcp import Tcp, address_info, ip_sockaddr, new_socket, take_socket, text_of
 
 __all__ = ['Listener', 'PipeListener', 'TcpListener']
@@ -110,8 +111,8 @@ class Listener:
         self.runtime = runtime
         self._engine: Engine = engine_of(runtime)
         self.owner: object = None
-        self.on_connection: Callable[[Any], object] = _ignore
-        self.on_accept_error: Callable[[int], object] = _ignore
+        self.on_connection: Callable[[Any], object] = ignore
+        self.on_accept_error: Callable[[int], object] = ignore
         self._refed = True
         self._held = False
         self._listening = False
@@ -275,7 +276,7 @@ class Listener:
             if self._retry is not None:
                 self._retry.close()
                 self._retry = None
-            self.on_connection = self.on_accept_error = _ignore
+            self.on_connection = self.on_accept_error = ignore
             self._release()
         if done is not None:
             self._engine.defer(done, (), source)

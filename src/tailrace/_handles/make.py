@@ -7,11 +7,11 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
-from tailrace._runtime import Runtime
+from .._runtime import Runtime
 from . import ListenHandle, StreamHandle
 from .listen import PipeListener, TcpListener
 from .pipe import AF_UNIX, Pipe
-from .stream import RawSocket
+from .reading import RawSocket
 from .tcp import Tcp
 
 __all__ = ['guess_kind', 'pipe', 'pipe_listener', 'tcp', 'tcp_listener']

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import DONE, SocketAddressInfo
-from .stream import Stream, code_of
+from .reading import code_of
+from .stream import Stream
 from .tcp import new_socket, take_socket
 
 __all__ = ['AF_UNIX', 'Fifo', 'Pipe', 'path_bytes', 'path_text']

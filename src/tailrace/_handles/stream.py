@@ -1,8 +1,7 @@
 """A connection: bytes in, bytes out, over one non-blocking descriptor.
 
-What TCP and Unix sockets share, that is nearly everything: reading, writing, the queue behind a
-full kernel buffer, shutdown, closing, and when a connection holds the program. The contract is in
-``__init__.py`` and its rule numbers are cited here.
+What TCP and Unix sockets share beyond receiving (``reading.py``): writing, the queue behind a full
+kernel buffer, shutdown, connecting and closing. The contract is in ``__init__.py``; its rule numbers are cited.
 
 This file refuses to know addresses and options (``tcp.py``, ``pipe.py``), and the loop
 (``engine.py``).
@@ -14,34 +13,17 @@ only a request under way needs lives in a :class:`Pending` that exists as long a
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import sys
-import warnings
-from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
-from tailrace._runtime import Runtime
 from . import DONE, PENDING
-from .engine import Engine, engine_of
+from .pending import IOV_MAX, Data, Pending, as_bytes
+from .reading import RawSocket, Receiver, code_of, ignore
 
-__all__ = ['RawSocket', 'Stream', 'code_of']
-
-#: The C-level socket class: constructing ``socket.socket`` runs Python code that nobody needs here
-#: (an accepted connection takes 3.5 us instead of 4.8).
-RawSocket = socket.SocketType
-
-Data = bytes | bytearray | memoryview
-
-#: What one recv asks for. Below 64 KiB Nagle and delayed ACK can meet: stalls of 40 ms.
-CHUNK: Final = 65536
-#: What a connection asks for whose last recv came back full.
-BIG_CHUNK: Final = 262144
-#: recv calls for one readiness event, so that one busy peer cannot starve the others.
-MAX_RECV: Final = 4
+__all__ = ['Stream']
 
 # send(2): no SIGPIPE, should the program have given that signal its default action back (Python
 # ignores it from the start). Systems without the flag rely on that.
@@ -58,280 +40,10 @@ _FULL: Final = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS))
 _IN_PROGRESS: Final = errno.EWOULDBLOCK if sys.platform == 'win32' else errno.EINPROGRESS
 
 
-def _iov_max() -> int:
-    try:
-        found = os.sysconf('SC_IOV_MAX')
-    except (AttributeError, ValueError, OSError):
-        return 16  # _XOPEN_IOV_MAX, the least that a system may have
-    return min(found, 1024) if found > 0 else 16
-
-
-IOV_MAX: Final = _iov_max()
-
-
-def code_of(error: OSError) -> int:
-    """The errno of an error; EINVAL for those that Python raises before it asks the kernel."""
-    return error.errno or errno.EINVAL
-
-
-def _ignore(*args: Any) -> None:
-    """The callbacks of a handle that nobody has set, or that is closed."""
-
-
-def _as_bytes(data: bytearray | memoryview) -> bytearray | memoryview | bytes:
-    """``data`` as something whose ``len`` counts bytes."""
-    if isinstance(data, memoryview) and (data.itemsize != 1 or data.ndim != 1):
-        return data.cast('B') if data.c_contiguous else data.tobytes()
-    if isinstance(data, memoryview) and not data.c_contiguous:
-        return data.tobytes()
-    return data
-
-
-def _rest_of(data: Data, start: int) -> bytes | memoryview:
-    """A snapshot of what follows ``start``: nothing is copied that cannot change (rule 7)."""
-    if type(data) is bytes:
-        return memoryview(data)[start:] if start else data
-    view = memoryview(data)[start:]
-    return view if type(view.obj) is bytes else bytes(view)
-
-
-class Pending:
-    """The requests of a connection that are under way."""
-
-    __slots__ = ('chunks', 'connect', 'end', 'marks', 'sent', 'writing')
-
-    def __init__(self) -> None:
-        #: Callback of the connect under way.
-        self.connect: Callable[[int], object] | None = None
-        #: Bytes that wait, without regard to the writes they came from.
-        self.chunks: deque[Any] = deque()
-        #: One for each write or shutdown: where it ends (a position in all bytes that ever went
-        #: through this object), its callback, and whether it is a shutdown.
-        self.marks: deque[tuple[int, Callable[[int], object], bool]] = deque()
-        #: Position of the end of the queue, and how far the kernel has taken it.
-        self.end = 0
-        self.sent = 0
-        #: Whether the writer is registered.
-        self.writing = False
-
-
-class Stream:
+class Stream(Receiver):
     """What TCP and Unix-domain connections share."""
 
-    __slots__ = (
-        '_buf',
-        '_chunk',
-        '_engine',
-        '_held',
-        '_pending',
-        '_refed',
-        '_sock',
-        'active_at',
-        'buffer',
-        'bytes_read',
-        'bytes_written',
-        'fd',
-        'on_buffer',
-        'on_end',
-        'on_error',
-        'on_read',
-        'owner',
-        'reading',
-        'runtime',
-        'stamping',
-        'write_queue_size',
-    )
-
-    kind: str = 'stream'
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._sock: Any = None
-        self.fd = -1
-        self.runtime = runtime
-        self._engine: Engine = engine_of(runtime)
-        self.owner: object = None
-        self.on_read: Callable[[bytes], object] = _ignore
-        self.on_end: Callable[[], object] = _ignore
-        self.on_error: Callable[[int], object] = _ignore
-        self.buffer: Callable[[], bytearray | memoryview] | None = None
-        self.on_buffer: Callable[[int, bytearray | memoryview], object] = _ignore
-        self.bytes_read = 0
-        self.bytes_written = 0
-        self.write_queue_size = 0
-        self.reading = False
-        self.stamping = False
-        self.active_at = 0.0
-        self._pending: Pending | None = None
-        self._buf: bytearray | memoryview | None = None
-        self._chunk = CHUNK
-        self._refed = True
-        self._held = False
-
-    def adopt(self, sock: Any) -> None:
-        """Become the owner of a non-blocking socket object (rule 1)."""
-        self._sock = sock
-        self.fd = sock.fileno()
-
-    # -- lifetime (rule 8) ------------------------------------------------------------------
-
-    def ref(self) -> None:
-        self._refed = True
-        self._update_hold()
-
-    def unref(self) -> None:
-        self._refed = False
-        self._update_hold()
-
-    def has_ref(self) -> bool:
-        return self._refed and self._sock is not None
-
-    def _update_hold(self) -> None:
-        wanted = (self.reading and self._refed) or self._pending is not None
-        if wanted is not self._held:
-            self._held = wanted
-            if wanted:
-                self.runtime.hold(self)
-            else:
-                self.runtime.release(self)
-
-    def describe(self) -> tuple[str, str]:
-        """For active_resources."""
-        return 'socket', ''
-
-    def __repr__(self) -> str:
-        pending = self._pending
-        if self._sock is None:
-            state = 'no descriptor'
-        else:
-            state = f'fd={self.fd}'
-            if pending is not None and pending.connect is not None:
-                state += ' connecting'
-            if self.reading:
-                state += ' reading'
-            if self.write_queue_size:
-                state += f' queued={self.write_queue_size}'
-            if not self._refed:
-                state += ' unref'
-        return f'<{type(self).__name__} {state}>'
-
-    def __del__(self) -> None:
-        sock = self._sock
-        if sock is not None and not sys.is_finalizing():
-            self._sock = None
-            try:
-                warnings.warn(f'unclosed handle {self.kind} fd={self.fd}', ResourceWarning, 2, self)
-            finally:
-                sock.close()
-
-    # -- reading (rule 6) -------------------------------------------------------------------
-
-    def read_start(self) -> None:
-        if self.reading or self._sock is None:
-            return
-        self.reading = True
-        pending = self._pending
-        # A connect under way must get its error from SO_ERROR itself: a recv would eat it.
-        if pending is None or pending.connect is None:
-            self._register_read()
-        self._update_hold()
-
-    def _register_read(self) -> None:
-        # The whole event runs as one callback: on_read's result is needed here.
-        self._engine.add_reader(self.fd, self.runtime.enter, self._readable, (), self.owner)
-
-    def read_stop(self) -> None:
-        if self.reading:
-            self.reading = False
-            self._engine.remove_reader(self.fd)
-            self._update_hold()
-
-    def _readable(self) -> None:
-        # The fast path: one recv, one callback. A chunk that fills what was asked for is followed
-        # by another recv, the ticks of its callback first.
-        if self.buffer is not None:
-            self._readable_into()
-            return
-        turns = MAX_RECV
-        while self.reading:
-            wanted = self._chunk
-            try:
-                data = self._sock.recv(wanted)
-            except OSError as error:
-                self._read_failed(code_of(error))
-                return
-            if not data:
-                self._read_ended()
-                return
-            size = len(data)
-            self.bytes_read += size
-            if self.stamping:
-                self.active_at = monotonic()
-            if self.on_read(data) is False:
-                self.read_stop()
-            if size < wanted:
-                if wanted != CHUNK:
-                    self._chunk = CHUNK
-                return
-            self._chunk = BIG_CHUNK
-            turns -= 1
-            if not turns:
-                return
-            runtime = self.runtime
-            if runtime.queue:
-                runtime.drain()
-            if self.buffer is not None:
-                return
-
-    def _readable_into(self) -> None:
-        turns = MAX_RECV
-        while self.reading:
-            buf = self._buf
-            if buf is None:
-                ask = self.buffer
-                if ask is None:
-                    return
-                buf = self._buf = ask()
-                if not self.reading:
-                    return
-            room = memoryview(buf).nbytes
-            if not room:
-                # recv_into an empty buffer would look like the end of the stream.
-                self.read_stop()
-                self.on_error(errno.ENOBUFS)
-                return
-            try:
-                size = self._sock.recv_into(buf)
-            except OSError as error:
-                self._read_failed(code_of(error))
-                return
-            if not size:
-                self._read_ended()
-                return
-            self.bytes_read += size
-            if self.stamping:
-                self.active_at = monotonic()
-            self._buf = None
-            if self.on_buffer(size, buf) is False:
-                self.read_stop()
-            ask = self.buffer
-            if self._sock is not None and ask is not None:
-                self._buf = ask()
-            turns -= 1
-            if size < room or not turns:
-                return
-            runtime = self.runtime
-            if runtime.queue:
-                runtime.drain()
-
-    def _read_failed(self, code: int) -> None:
-        if code == errno.EAGAIN or code == errno.EWOULDBLOCK:
-            return
-        self.read_stop()
-        self.on_error(code)
-
-    def _read_ended(self) -> None:
-        self.read_stop()
-        self.on_end()
+    __slots__ = ()
 
     # -- writing (rule 7) -------------------------------------------------------------------
 
@@ -341,7 +53,7 @@ class Stream:
         if sock is None:
             return errno.EBADF
         if type(data) is not bytes:
-            data = _as_bytes(data)  # type: ignore[arg-type]
+            data = as_bytes(data)  # type: ignore[arg-type]
         size = len(data)
         if self._pending is not None:
             self.bytes_written += size
@@ -366,7 +78,7 @@ class Stream:
         sock = self._sock
         if sock is None:
             return errno.EBADF
-        plain = [chunk if type(chunk) is bytes else _as_bytes(chunk) for chunk in chunks]  # type: ignore[arg-type]
+        plain = [chunk if type(chunk) is bytes else as_bytes(chunk) for chunk in chunks]  # type: ignore[arg-type]
         size = 0
         for chunk in plain:
             size += len(chunk)
@@ -414,19 +126,7 @@ class Stream:
     ) -> None:
         """Queue what the kernel did not take of a write, behind everything that waits."""
         pending = self._pend()
-        for chunk in chunks:
-            length = len(chunk)
-            if sent >= length:
-                sent -= length
-                size -= length
-                continue
-            rest = _rest_of(chunk, sent)
-            size -= sent
-            sent = 0
-            pending.chunks.append(rest)
-        pending.end += size
-        self.write_queue_size += size
-        pending.marks.append((pending.end, done, False))
+        self.write_queue_size += pending.enqueue(chunks, size, sent, done)
         if pending.connect is None:
             self._want_writer(pending)
 
@@ -460,36 +160,17 @@ class Stream:
             return
         if pending.chunks:
             try:
-                sent = self._send_queued(pending)
+                sent = self._send_list(pending.batch())
             except OSError as error:
                 code = code_of(error)
                 if code not in _FULL:
                     self._fail_writes(pending, code)
                 return
-            if sent:
-                pending.sent += sent
-                self.write_queue_size -= sent
-                if self.stamping:
-                    self.active_at = monotonic()
+            pending.took(sent)
+            self.write_queue_size -= sent
+            if self.stamping:
+                self.active_at = monotonic()
         self._finish_writes(pending)
-
-    def _send_queued(self, pending: Pending) -> int:
-        """Send from the head of the queue with one system call and drop what the kernel took."""
-        chunks = pending.chunks
-        if len(chunks) == 1:
-            sent = int(self._sock.send(chunks[0], _NO_SIGNAL))
-        else:
-            sent = self._send_list(list(islice(chunks, IOV_MAX)))
-        left = sent
-        while chunks:
-            length = len(chunks[0])
-            if left < length:
-                if left:
-                    chunks[0] = memoryview(chunks[0])[left:]
-                break
-            chunks.popleft()
-            left -= length
-        return sent
 
     def _finish_writes(self, pending: Pending) -> None:
         """Call the callbacks of the requests whose bytes are out (rule 5 after each)."""
@@ -601,7 +282,7 @@ class Stream:
             self.fd = -1
             self._update_hold()
             # No callback runs any more: let go of those who hold us (no cycle for the collector).
-            self.on_read = self.on_end = self.on_error = self.on_buffer = _ignore
+            self.on_read = self.on_end = self.on_error = self.on_buffer = ignore
             self.buffer = self._buf = None
             try:
                 sock.close()

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import DONE, SocketAddressInfo
-from .stream import RawSocket, Stream, code_of
+from .reading import RawSocket, code_of
+from .stream import Stream
 
 __all__ = ['Tcp', 'address_info', 'ip_sockaddr', 'new_socket', 'take_socket', 'text_of']
 
