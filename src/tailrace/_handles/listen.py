@@ -1,0 +1,432 @@
+"""Listening: bind, accept, and what to do when there is no descriptor for a connection.
+
+This file refuses to know what is done with a connection: it hands over an open handle that does
+not read yet. The dual-stack rule (try ``::``, then ``0.0.0.0``) is its caller's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, Final
+
+from .._runtime import Runtime, Timer
+from . import DONE, SocketAddressInfo
+from .engine import Engine, engine_of
+from .pipe import AF_UNIX, Pipe, path_bytes, path_text
+from .reading import RawSocket, code_of, ignore
+from .stream import Stream
+from .tcp import Tcp, address_info, ip_sockaddr, new_socket, take_socket, text_of
+
+__all__ = ['Listener', 'PipeListener', 'TcpListener']
+
+#: Connections taken for one readiness event, so that a flood cannot starve what is connected.
+MAX_ACCEPT: Final = 64
+#: How long accepting rests when nothing can be done about an error, in ms.
+BACK_OFF: Final = 100
+_MAX_BACKLOG: Final = 2**31 - 1
+
+# Errors of one connection that died in the queue, not of the listener: try the next one.
+# ECONNABORTED: POSIX accept(); EPROTO: POSIX (STREAMS), Linux. accept(2), "Error handling": Linux
+# passes already-pending network errors of the new socket on: ENETDOWN, EPROTO, ENOPROTOOPT,
+# EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, to be treated like EAGAIN. EPERM: a
+# firewall rule forbids the connection (accept(2)). ECONNRESET, ETIMEDOUT: the peer gave up first
+# (accept(2) lists ETIMEDOUT among what "various Linux kernels" return).
+_NEXT: Final = frozenset(
+    getattr(errno, name)
+    for name in (
+        'ECONNABORTED',
+        'EPROTO',
+        'ENETDOWN',
+        'ENOPROTOOPT',
+        'EHOSTDOWN',
+        'ENONET',
+        'EHOSTUNREACH',
+        'EOPNOTSUPP',
+        'ENETUNREACH',
+        'EPERM',
+        'ECONNRESET',
+        'ETIMEDOUT',
+    )
+    if hasattr(errno, name)
+)
+# No descriptor: of the process (EMFILE), of the system (ENFILE).
+_NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
+
+# AM-13: where the option spreads connections. macOS has it too, but gives all to the last one.
+_REUSE_PORT: Final = int(
+    getattr(socket, 'SO_REUSEPORT', -1)
+    if sys.platform.startswith(('linux', 'freebsd', 'dragonfly', 'sunos', 'aix'))
+    else -1
+)
+
+
+def _open_spare() -> int:
+    try:
+        return os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return -1
+
+
+class Listener:
+    """What listening on TCP and on Unix sockets share.
+
+    The policy without descriptors (AM-70): each listener keeps one spare. On EMFILE and ENFILE it
+    gives the spare up, accepts with the descriptor so won, closes the connection at once (its
+    client sees an end instead of waiting for ever), and takes the spare back. The first such
+    failure of an episode goes to ``on_accept_error``; the episode ends with the next connection
+    that is accepted normally. If the spare cannot be had, and on every other lasting error
+    (ENOBUFS, ENOMEM, ...), accepting rests for 100 ms and goes on.
+    """
+
+    __slots__ = (
+        '_accepting',
+        '_engine',
+        '_episode',
+        '_held',
+        '_listening',
+        '_paused',
+        '_refed',
+        '_retry',
+        '_sock',
+        '_spare',
+        'fd',
+        'on_accept_error',
+        'on_connection',
+        'owner',
+        'runtime',
+    )
+
+    kind: str = 'listener'
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._sock: Any = None
+        self._spare = -1
+        self.fd = -1
+        self.runtime = runtime
+        self._engine: Engine = engine_of(runtime)
+        self.owner: object = None
+        self.on_connection: Callable[[Any], object] = ignore
+        self.on_accept_error: Callable[[int], object] = ignore
+        self._refed = True
+        self._held = False
+        self._listening = False
+        self._paused = False
+        #: Whether the loop watches the descriptor.
+        self._accepting = False
+        self._episode = False
+        self._retry: Timer | None = None
+
+    def _new_stream(self) -> Stream:
+        raise NotImplementedError
+
+    # -- lifetime (rule 8) ------------------------------------------------------------------
+
+    def ref(self) -> None:
+        self._refed = True
+        self._update_hold()
+
+    def unref(self) -> None:
+        self._refed = False
+        self._update_hold()
+
+    def has_ref(self) -> bool:
+        return self._refed and self._sock is not None
+
+    def _update_hold(self) -> None:
+        wanted = self._refed and self._listening
+        if wanted is not self._held:
+            self._held = wanted
+            if wanted:
+                self.runtime.hold(self)
+            else:
+                self.runtime.release(self)
+
+    def describe(self) -> tuple[str, str]:
+        """For active_resources."""
+        return 'server', ''
+
+    def __repr__(self) -> str:
+        state = 'no descriptor' if self._sock is None else f'fd={self.fd}'
+        if self._listening:
+            state += ' listening'
+        if self._paused:
+            state += ' paused'
+        return f'<{type(self).__name__} {state}>'
+
+    def __del__(self) -> None:
+        if self._sock is not None and not sys.is_finalizing():
+            try:
+                warnings.warn(f'unclosed handle {self.kind} fd={self.fd}', ResourceWarning, 2, self)
+            finally:
+                self._release()
+
+    # -- listening --------------------------------------------------------------------------
+
+    def listen(self, backlog: int) -> int:
+        """EADDRINUSE can come here too: SO_REUSEADDR lets two bind as long as neither listens."""
+        if self._sock is None:
+            return errno.EINVAL
+        try:
+            self._sock.listen(min(backlog, _MAX_BACKLOG))
+        except OSError as error:
+            return code_of(error)
+        self._listening = True
+        if self._spare < 0:
+            self._spare = _open_spare()
+        self._update_watch()
+        self._update_hold()
+        return DONE
+
+    def pause(self) -> None:
+        """Leave connections in the kernel's queue until :meth:`resume`; the handle stays active."""
+        self._paused = True
+        self._update_watch()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._update_watch()
+
+    def _update_watch(self) -> None:
+        wanted = self._listening and not self._paused and self._retry is None
+        if wanted is not self._accepting:
+            self._accepting = wanted
+            if wanted:
+                self._engine.add_reader(self.fd, self._acceptable)
+            else:
+                self._engine.remove_reader(self.fd)
+
+    def _acceptable(self) -> None:
+        turns = MAX_ACCEPT
+        while turns and self._accepting:
+            turns -= 1
+            sock = self._sock
+            try:
+                fd, _ = sock._accept()
+            except OSError as error:
+                code = code_of(error)
+                if code in _NEXT:
+                    continue
+                if code != errno.EAGAIN and code != errno.EWOULDBLOCK:
+                    self._accept_failed(code)
+                return
+            self._episode = False
+            connection = RawSocket(sock.family, sock.type, sock.proto, fd)
+            connection.setblocking(False)
+            stream = self._new_stream()
+            stream.adopt(connection)
+            self.runtime.enter(self.on_connection, (stream,), self.owner)
+
+    def _accept_failed(self, code: int) -> None:
+        report = not self._episode
+        self._episode = True
+        if code not in _NO_DESCRIPTOR or not self._refuse_one():
+            self._retry = Timer(self.runtime, self._rested, BACK_OFF, (), False).unref()
+            self._update_watch()
+        if report:
+            self.runtime.enter(self.on_accept_error, (code,), self.owner)
+
+    def _refuse_one(self) -> bool:
+        """Accept one connection with the spare descriptor and close it; whether that worked."""
+        if self._spare < 0:
+            self._spare = _open_spare()
+            return self._spare >= 0
+        os.close(self._spare)
+        self._spare = -1
+        try:
+            fd, _ = self._sock._accept()
+        except OSError as error:
+            code = code_of(error)
+            worked = code in _NEXT or code == errno.EAGAIN or code == errno.EWOULDBLOCK
+        else:
+            socket.close(fd)
+            worked = True
+        self._spare = _open_spare()
+        return worked and self._spare >= 0
+
+    def _rested(self) -> None:
+        self._retry = None
+        self._update_watch()
+
+    # -- closing (rule 4) -------------------------------------------------------------------
+
+    def _release(self) -> None:
+        """Close the descriptors."""
+        sock, self._sock = self._sock, None
+        self.fd = -1
+        try:
+            sock.close()
+        except OSError:
+            pass  # close(2): the descriptor is gone whatever it says
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
+
+    def close(self, done: Callable[[], object] | None = None) -> None:
+        source = self.owner
+        if self._sock is not None:
+            self._listening = False
+            self._update_watch()
+            self._update_hold()
+            if self._retry is not None:
+                self._retry.close()
+                self._retry = None
+            self.on_connection = self.on_accept_error = ignore
+            self._release()
+        if done is not None:
+            self._engine.defer(done, (), source)
+
+    def _take(self, fd: int, families: tuple[int, ...]) -> int:
+        if self._sock is not None:
+            return errno.EINVAL
+        found = take_socket(fd, families)
+        if isinstance(found, int):
+            return errno.EINVAL  # LS-11: whatever it is that it is not
+        self._sock = found
+        self.fd = fd
+        return DONE
+
+
+class TcpListener(Listener):
+    """Listens on TCP."""
+
+    __slots__ = ()
+
+    kind: str = 'tcp'
+
+    def _new_stream(self) -> Stream:
+        return Tcp(self.runtime)
+
+    def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:
+        if reuse_port and _REUSE_PORT < 0:
+            return errno.ENOTSUP
+        sockaddr = ip_sockaddr(address, port, family)
+        if sockaddr is None or self._sock is not None:
+            return errno.EINVAL
+        try:
+            sock = new_socket(socket.AF_INET6 if family == 6 else socket.AF_INET)
+        except OSError as error:
+            return code_of(error)
+        try:
+            if os.name != 'nt':  # PF-01: there the option lets others steal the port
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == 6:  # PF-03: systems differ in the default
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(ipv6_only))
+            if reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, _REUSE_PORT, 1)
+            sock.bind(sockaddr)
+        except OSError as error:
+            sock.close()
+            return code_of(error)
+        self._sock = sock
+        self.fd = sock.fileno()
+        return DONE
+
+    def bind_path(self, path: str) -> int:
+        return errno.EINVAL
+
+    def chmod(self, bits: int) -> int:
+        return errno.ENOTSUP
+
+    def open(self, fd: int) -> int:
+        return self._take(fd, (socket.AF_INET, socket.AF_INET6))
+
+    def get_sock_name(self) -> SocketAddressInfo | None:
+        if self._sock is None:
+            return None
+        try:
+            return address_info(self._sock.getsockname())
+        except OSError:
+            return None
+
+    def describe(self) -> tuple[str, str]:
+        return 'server', text_of(self.get_sock_name())
+
+
+class PipeListener(Listener):
+    """Listens on a Unix-domain socket; removes the file that it made, and no other."""
+
+    __slots__ = ('_file',)
+
+    kind: str = 'pipe'
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        #: What bind made: absolute path (the working directory may change), device, inode, and the
+        #: process: a forked child that closes its copy must not remove the file.
+        self._file: tuple[bytes, int, int, int] | None = None
+
+    def _new_stream(self) -> Stream:
+        return Pipe(self.runtime)
+
+    def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:
+        return errno.EINVAL
+
+    def bind_path(self, path: str) -> int:
+        encoded = path_bytes(path)
+        if encoded is None or self._sock is not None:
+            return errno.EINVAL
+        if AF_UNIX < 0:
+            return errno.ENOTSUP
+        try:
+            sock = new_socket(AF_UNIX)
+        except OSError as error:
+            return code_of(error)
+        try:
+            sock.bind(encoded)
+        except OSError as error:
+            sock.close()
+            return code_of(error)
+        self._sock = sock
+        self.fd = sock.fileno()
+        if encoded[0]:
+            try:
+                status = os.lstat(encoded)
+                full = os.path.abspath(encoded)
+            except OSError:
+                pass  # replaced or removed within this moment: not ours any more
+            else:
+                self._file = (full, status.st_dev, status.st_ino, os.getpid())
+        return DONE
+
+    def chmod(self, bits: int) -> int:
+        if self._file is None:
+            return errno.EINVAL
+        path = self._file[0]
+        try:
+            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | bits)
+        except OSError as error:
+            return code_of(error)
+        return DONE
+
+    def open(self, fd: int) -> int:
+        return self._take(fd, (AF_UNIX,))
+
+    def get_sock_name(self) -> str | None:
+        if self._sock is None:
+            return None
+        try:
+            return path_text(self._sock.getsockname())
+        except OSError:
+            return None
+
+    def describe(self) -> tuple[str, str]:
+        return 'server', self.get_sock_name() or ''
+
+    def _release(self) -> None:
+        """Remove the file (IPC-05, AM-46), then close: so that no newer server's file is met."""
+        file, self._file = self._file, None
+        if file is not None:
+            path, device, inode, process = file
+            try:
+                status = os.lstat(path)
+                if (status.st_dev, status.st_ino, os.getpid()) == (device, inode, process):
+                    os.unlink(path)
+            except OSError:
+                pass  # gone already, or not ours to remove (EACCES)
+        super()._release()

@@ -1,0 +1,71 @@
+"""Making handles, and telling what kind a descriptor asks for."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+from .._runtime import Runtime
+from . import ListenHandle, StreamHandle
+from .listen import PipeListener, TcpListener
+from .pipe import AF_UNIX, Pipe
+from .reading import RawSocket
+from .tcp import Tcp
+
+__all__ = ['guess_kind', 'pipe', 'pipe_listener', 'tcp', 'tcp_listener']
+
+
+def tcp(runtime: Runtime) -> Tcp:
+    """A TCP connection to be."""
+    return Tcp(runtime)
+
+
+def pipe(runtime: Runtime) -> Pipe:
+    """A Unix-domain connection to be."""
+    return Pipe(runtime)
+
+
+def tcp_listener(runtime: Runtime) -> TcpListener:
+    """A TCP listener to be."""
+    return TcpListener(runtime)
+
+
+def pipe_listener(runtime: Runtime) -> PipeListener:
+    """A Unix-domain listener to be."""
+    return PipeListener(runtime)
+
+
+def guess_kind(fd: int) -> str | None:
+    """'tcp', 'pipe' (Unix stream socket, anonymous pipe, FIFO) or None: nothing we can handle.
+
+    The descriptor stays its owner's.
+    """
+    try:
+        mode = os.fstat(fd).st_mode
+    except (OSError, OverflowError):
+        return None
+    if stat.S_ISFIFO(mode):
+        return 'pipe'
+    if not stat.S_ISSOCK(mode):
+        return None
+    try:
+        sock = RawSocket(fileno=fd)
+    except OSError:
+        return None
+    kind = None
+    if sock.type == socket.SOCK_STREAM:
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            kind = 'tcp'
+        elif sock.family == AF_UNIX:
+            kind = 'pipe'
+    sock.detach()
+    return kind
+
+
+if TYPE_CHECKING:
+    # The type checker compares the classes with the contract here.
+    _runtime = Runtime()
+    _streams: list[StreamHandle] = [Tcp(_runtime), Pipe(_runtime)]
+    _listeners: list[ListenHandle] = [TcpListener(_runtime), PipeListener(_runtime)]
