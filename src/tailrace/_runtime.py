@@ -361,6 +361,11 @@ class Timer:
                 self._runtime.hold(self)
         return self
 
+    def restart(self, ms: float) -> None:
+        """Fire ``ms`` from now instead."""
+        self._ms = ms
+        self.refresh()
+
     def close(self) -> Timer:
         """Never fire again: what :func:`clear_timeout` does."""
         self._fn = None

@@ -1,0 +1,96 @@
+"""Trace channels: a small publish and subscribe by name (BX-09).
+
+Published here: ``net.client.socket`` ({socket}) for every client socket made by connect(),
+``net.server.socket`` ({socket}) for every accepted one, and ``tracing:net.server.listen:start``
+({server, options}), ``…:asyncEnd`` ({server}) and ``…:error`` ({server, error}) for listen().
+A channel nobody subscribes to costs one test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import _runtime
+from .._names import node_names
+from .._validate import bad_type, check_callable
+
+__all__ = ['Channel', 'channel', 'has_subscribers', 'subscribe', 'unsubscribe']
+
+_channels: dict[str, Channel] = {}
+
+
+@node_names
+class Channel:
+    """One named channel; made by :func:`channel`."""
+
+    __slots__ = ('_subscribers', 'name')
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._subscribers: tuple[Callable[..., Any], ...] = ()
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._subscribers)
+
+    def subscribe(self, fn: Callable[[Any, str], Any]) -> None:
+        """Call ``fn(message, name)`` for every message. Raises ERR_INVALID_ARG_TYPE."""
+        self._subscribers = (*self._subscribers, check_callable('subscription', fn))
+
+    def unsubscribe(self, fn: Callable[[Any, str], Any]) -> bool:
+        """Stop calling ``fn``; whether it was subscribed."""
+        rest = list(self._subscribers)
+        if fn not in rest:
+            return False
+        rest.remove(fn)
+        self._subscribers = tuple(rest)
+        return True
+
+    def publish(self, message: Any) -> None:
+        """Give ``message`` to all subscribers; what one of them raises is an uncaught error."""
+        for fn in self._subscribers:
+            try:
+                fn(message, self.name)
+            except Exception as error:
+                _runtime.current().push(_raise, (error,))
+
+    def __repr__(self) -> str:
+        return f'<Channel {self.name!r}, {len(self._subscribers)} subscribers>'
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def channel(name: str) -> Channel:
+    """The channel of that name, always the same object. Raises ERR_INVALID_ARG_TYPE."""
+    if not isinstance(name, str):
+        bad_type('name', 'a string', name)
+    found = _channels.get(name)
+    if found is None:
+        found = _channels[name] = Channel(name)
+    return found
+
+
+def subscribe(name: str, fn: Callable[[Any, str], Any]) -> None:
+    """Call ``fn(message, name)`` for every message of the channel ``name``."""
+    channel(name).subscribe(fn)
+
+
+def unsubscribe(name: str, fn: Callable[[Any, str], Any]) -> bool:
+    """Undo :func:`subscribe`; whether ``fn`` was subscribed."""
+    return channel(name).unsubscribe(fn)
+
+
+def has_subscribers(name: str) -> bool:
+    """Whether anybody listens to the channel ``name``."""
+    return name in _channels and _channels[name].has_subscribers
+
+
+client_socket = channel('net.client.socket')
+server_socket = channel('net.server.socket')
+listen_start = channel('tracing:net.server.listen:start')
+listen_end = channel('tracing:net.server.listen:asyncEnd')
+listen_error = channel('tracing:net.server.listen:error')

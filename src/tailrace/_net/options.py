@@ -1,0 +1,211 @@
+"""Calls into plain options: ``connect(port, host, cb)`` and ``listen(...)`` in all their forms.
+
+Spec rows GEN-04 to GEN-06, CN-01, CN-04, CN-18, CN-19, LS-01, LS-12, LS-24, LS-25, MF-10 to MF-15,
+AM-06 to AM-08. Pure functions: what comes out has snake_case keys, and nothing was done yet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._names import merge_options
+from .._stream.stream import STREAM_OPTIONS
+from .._validate import bad_type
+
+__all__ = [
+    'CONNECT_OPTIONS',
+    'LISTEN_OPTIONS',
+    'SERVER_OPTIONS',
+    'SOCKET_OPTIONS',
+    'connect_call',
+    'is_pipe_name',
+    'listen_call',
+    'server_call',
+    'socket_call',
+    'to_number',
+]
+
+SOCKET_OPTIONS = STREAM_OPTIONS | {
+    'block_list',
+    'fd',
+    'handle',
+    'keep_alive',
+    'keep_alive_initial_delay',
+    'no_delay',
+    'onread',
+    'type_of_service',
+}
+CONNECT_OPTIONS = frozenset(
+    {
+        'auto_select_family',
+        'auto_select_family_attempt_timeout',
+        'block_list',
+        'connect_timeout',
+        'family',
+        'hints',
+        'host',
+        'keep_alive',
+        'keep_alive_initial_delay',
+        'local_address',
+        'local_port',
+        'lookup',
+        'no_delay',
+        'path',
+        'port',
+        'timeout',
+        'type_of_service',
+    }
+)
+LISTEN_OPTIONS = frozenset(
+    {
+        'backlog',
+        'exclusive',
+        'fd',
+        'handle',
+        'host',
+        'ipv6_only',
+        'path',
+        'port',
+        'readable_all',
+        'reuse_port',
+        'signal',
+        'writable_all',
+    }
+)
+SERVER_OPTIONS = frozenset(
+    {
+        'allow_half_open',
+        'block_list',
+        'high_water_mark',
+        'keep_alive',
+        'keep_alive_initial_delay',
+        'max_connections',
+        'no_delay',
+        'pause_on_connect',
+    }
+)
+
+Call = tuple[dict[str, Any], Callable[..., Any] | None]
+
+
+def to_number(value: Any) -> float | None:
+    """What JavaScript's ``Number(value)`` is, if that is not negative; else None (AM-07, AM-08)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        number = float(value)
+    elif isinstance(value, str):
+        text = value.strip()
+        try:
+            if text[:2].lower() in ('0x', '0o', '0b'):
+                number = float(int(text, 0))
+            else:
+                number = float(text) if text else 0.0
+        except ValueError:
+            return None
+        if '_' in text or text[-3:].lower() in ('nan', 'inf'):
+            return None  # Python reads these, JavaScript does not
+    else:
+        return None
+    return number if number >= 0 and not math.isnan(number) else None
+
+
+def is_pipe_name(value: Any) -> bool:
+    """Whether a positional argument is a path: text that is no number (LS-24)."""
+    return isinstance(value, str) and to_number(value) is None
+
+
+def _callback(args: tuple[Any, ...], keywords: dict[str, Any], name: str) -> Any:
+    """The trailing callback, or the one given by keyword (GEN-06)."""
+    given = None
+    for key in (name, *_CAMEL_CALLBACKS.get(name, ())):
+        if key in keywords:
+            given = keywords.pop(key)
+    if args and callable(args[-1]):
+        return args[-1]
+    return given if callable(given) else None
+
+
+_CAMEL_CALLBACKS = {
+    'connect_listener': ('connectListener', 'callback'),
+    'connection_listener': ('connectionListener', 'callback'),
+}
+
+
+def socket_call(
+    where: str, options: Any, keywords: dict[str, Any], known: frozenset[str] = SOCKET_OPTIONS
+) -> dict[str, Any]:
+    """The options of ``Socket(...)``; a plain int is a descriptor (SK-02)."""
+    if isinstance(options, int) and not isinstance(options, bool):
+        options = {'fd': options}
+    elif options is not None and not isinstance(options, Mapping):
+        bad_type('options', 'a mapping', options)
+    return merge_options(where, options, keywords, known)
+
+
+def server_call(options: Any, listener: Any, keywords: dict[str, Any]) -> Call:
+    """The options and listener of ``Server(...)`` (SV-02)."""
+    callback = _callback((listener,), keywords, 'connection_listener')
+    if callable(options):
+        callback, options = options, None
+    elif options is not None and not isinstance(options, Mapping):
+        bad_type('options', 'a mapping', options)
+    return merge_options('create_server', options, keywords, SERVER_OPTIONS), callback
+
+
+def connect_call(where: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
+    """The options and listener of ``connect(...)``, with Socket options among them (MF-11)."""
+    keywords = dict(keywords)
+    callback = _callback(args, keywords, 'connect_listener')
+    mapping: Mapping[str, Any] | None = None
+    if args and not callable(args[0]):
+        first = args[0]
+        if isinstance(first, Mapping):
+            mapping = first
+        elif is_pipe_name(first):
+            mapping = {'path': first}
+        else:
+            mapping = {'port': first}
+            if len(args) > 1 and isinstance(args[1], str):
+                mapping = {'port': first, 'host': args[1]}
+    return merge_options(where, mapping, keywords, SOCKET_OPTIONS | CONNECT_OPTIONS), callback
+
+
+def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
+    """The options and callback of ``listen(...)``.
+
+    A handle comes out as ``handle``, and whether a port was asked for by leaving it out as
+    ``port: 0`` (LS-20); ``backlog`` is a number or missing (LS-04).
+    """
+    keywords = dict(keywords)
+    callback = _callback(args, keywords, 'callback')
+    first = args[0] if args else None
+    mapping: Mapping[str, Any] | None = None
+    if isinstance(first, Mapping):
+        mapping = first
+    elif is_pipe_name(first):
+        mapping = {'path': first}
+    elif first is not None and not callable(first) and not isinstance(first, (str, int, float)):
+        mapping = {'handle': first}
+    elif first is not None and not callable(first):
+        mapping = {'port': first}
+        if len(args) > 1 and isinstance(args[1], str):
+            mapping = {'port': first, 'host': args[1]}
+    options = merge_options('listen', mapping, keywords, LISTEN_OPTIONS)
+    if not options.get('backlog'):
+        for value in args[1:3]:
+            number = to_number(value)
+            if number:
+                options['backlog'] = int(number)
+                break
+        else:
+            options.pop('backlog', None)
+    nothing = first is None or callable(first)
+    if (nothing and not keywords) or ('port' in options and options['port'] is None):
+        options['port'] = 0
+    elif nothing and len(args) > 1 and isinstance(args[1], str) and 'port' not in options:
+        options['port'] = 0
+        options.setdefault('host', args[1])
+    return options, callback
