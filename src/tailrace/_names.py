@@ -44,10 +44,15 @@ _HUMP = re.compile(r'(?<=[a-z0-9])([A-Z])')
 
 
 def camel(name: str) -> str:
-    """The Node spelling of a snake_case name: ``camel('bytes_read') == 'bytesRead'``."""
+    """The Node spelling of a snake_case name: ``camel('bytes_read') == 'bytesRead'``.
+
+    A constant (``PRIVATE_RANGES``) is written alike in both.
+    """
     known = _IRREGULAR.get(name)
     if known is not None:
         return known
+    if name.isupper():
+        return name
     head, *rest = name.split('_')
     return head + ''.join(part[:1].upper() + part[1:] for part in rest)
 
