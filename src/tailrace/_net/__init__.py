@@ -1,0 +1,1 @@
+"""Sockets, servers and connecting: what is built on handles, streams and addresses."""
