@@ -1,0 +1,24 @@
+"""Names to addresses, as the operating system resolves them: the ``lookup`` of Node's ``dns``."""
+
+from __future__ import annotations
+
+from ._dns import (
+    ADDRCONFIG,
+    ALL,
+    V4MAPPED,
+    get_default_result_order,
+    lookup,
+    set_default_result_order,
+)
+from ._names import module_names
+
+__all__ = [
+    'ADDRCONFIG',
+    'ALL',
+    'V4MAPPED',
+    'get_default_result_order',
+    'lookup',
+    'set_default_result_order',
+]
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())
