@@ -1,1 +1,88 @@
-"""tailrace: Node.js's net module for Python, on asyncio."""
+"""tailrace: Node.js's net module for Python, on asyncio.
+
+Everything of :mod:`tailrace.net` is here too, so ``import tailrace as net`` works. Siblings:
+:mod:`tailrace.events`, :mod:`tailrace.stream`, :mod:`tailrace.dns`, :mod:`tailrace.errors`.
+"""
+
+from . import dns, errors, events, net, stream
+from ._abort import AbortController, AbortSignal
+from ._names import module_names
+from ._net.channels import channel
+from ._net.socket import connect, create_connection
+from ._program import run
+from ._runtime import (
+    active_resources,
+    clear_immediate,
+    clear_interval,
+    clear_timeout,
+    next_tick,
+    set_immediate,
+    set_interval,
+    set_timeout,
+)
+from .errors import AbortError, AggregateError, NodeError
+from .events import EventEmitter, error_monitor, once
+from .net import (
+    BlockList,
+    BoundSocket,
+    Server,
+    Socket,
+    SocketAddress,
+    create_server,
+    get_default_auto_select_family,
+    get_default_auto_select_family_attempt_timeout,
+    is_ip,
+    is_ipv4,
+    is_ipv6,
+    set_default_auto_select_family,
+    set_default_auto_select_family_attempt_timeout,
+)
+from .stream import Duplex, PassThrough, Readable, Transform, Writable
+
+__all__ = [
+    'AbortController',
+    'AbortError',
+    'AbortSignal',
+    'AggregateError',
+    'BlockList',
+    'BoundSocket',
+    'Duplex',
+    'EventEmitter',
+    'NodeError',
+    'PassThrough',
+    'Readable',
+    'Server',
+    'Socket',
+    'SocketAddress',
+    'Transform',
+    'Writable',
+    'active_resources',
+    'channel',
+    'clear_immediate',
+    'clear_interval',
+    'clear_timeout',
+    'connect',
+    'create_connection',
+    'create_server',
+    'dns',
+    'error_monitor',
+    'errors',
+    'events',
+    'get_default_auto_select_family',
+    'get_default_auto_select_family_attempt_timeout',
+    'is_ip',
+    'is_ipv4',
+    'is_ipv6',
+    'net',
+    'next_tick',
+    'once',
+    'run',
+    'set_default_auto_select_family',
+    'set_default_auto_select_family_attempt_timeout',
+    'set_immediate',
+    'set_interval',
+    'set_timeout',
+    'stream',
+]
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())

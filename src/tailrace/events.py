@@ -64,11 +64,10 @@ class Listener:
         self.once = 1 if once else 0
         self.at_least = 0
         self.at_most = _ANY
-        code = getattr(function, '__code__', None)
-        skipped = 0
-        if code is None:
-            code = getattr(getattr(function, '__func__', None), '__code__', None)
-            skipped = 1
+        # A bound method passes attributes of its function on, so that is looked for first.
+        plain = getattr(function, '__func__', None)
+        skipped = 0 if plain is None else 1
+        code = getattr(function if plain is None else plain, '__code__', None)
         if code is not None:
             self._read_code(function, code, skipped)
         elif not isinstance(function, BuiltinFunctionType):

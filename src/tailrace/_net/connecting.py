@@ -19,7 +19,6 @@ from .._dns.resolve import Resolution, entries
 from .._handles import StreamHandle
 from .._validate import (
     bad_type,
-    check_bool,
     check_callable,
     check_number,
     check_port,

@@ -21,6 +21,7 @@ from .state import (
     L_DESTROYED,
     L_EMIT_CLOSE,
     L_ERROR_EMITTED,
+    L_GONE,
     R_DEAD,
     W_DEAD,
 )
@@ -100,7 +101,7 @@ class Life(EventEmitter):
 
     def _emit_close(self) -> None:
         if not self._life & L_CLOSE_EMITTED:
-            self._life |= L_CLOSE_EMITTED
+            self._life |= L_CLOSE_EMITTED | L_GONE
             self.emit('close')
 
     def _fail(self, error: BaseException) -> None:

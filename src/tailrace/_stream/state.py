@@ -35,6 +35,8 @@ L_ERROR_EMITTED: Final = 1 << 3
 L_AUTO_DESTROY: Final = 1 << 4
 L_EMIT_CLOSE: Final = 1 << 5
 L_ALLOW_HALF_OPEN: Final = 1 << 6
+#: 'close' was given to the listeners (a socket's comes after L_CLOSE_EMITTED).
+L_GONE: Final = 1 << 7
 
 # -- reading side -------------------------------------------------------------------------------
 R_OBJECT: Final = 1 << 0

@@ -20,8 +20,8 @@ from .marks import mark_of
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
-    L_CLOSE_EMITTED,
     L_EMIT_CLOSE,
+    L_GONE,
     R_ABSENT,
     R_END_EMITTED,
     R_ENDED,
@@ -173,7 +173,7 @@ class Stream(WriteSide):
 
     async def wait_closed(self) -> None:
         """Wait until 'close' was emitted; a stream's error is not raised here."""
-        if not self._life & L_CLOSE_EMITTED:
+        if not self._life & L_GONE:
             await _event(self, 'close')
 
     async def async_dispose(self) -> None:

@@ -1,0 +1,509 @@
+"""``Endpoint``: a Duplex whose source and sink are a handle; what is under ``Socket``.
+
+The hooks of the stream, the callbacks of the handle, and the life of one connection: connecting,
+connected, closed, connected again. What happens between ``connect()`` and 'connect' is decided in
+``connecting.py``. This file refuses to know addresses, descriptors and readiness.
+
+Per received chunk the handle calls ``_push_bytes`` of the stream itself, per written chunk the
+stream calls ``write`` of the handle itself: no code of this file runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import _runtime
+from .._abort import check_signal
+from .._addr import BlockList
+from .._handles import DONE, StreamHandle
+from .._handles.make import guess_kind, pipe, tcp
+from .._stream.duplex import Duplex
+from .._stream.encodings import encode
+from .._stream.state import (
+    L_ALLOW_HALF_OPEN,
+    L_AUTO_DESTROY,
+    L_CLOSE_EMITTED,
+    L_DESTROYED,
+    L_EMIT_CLOSE,
+    L_GONE,
+    R_ABSENT,
+    R_CONTINUOUS,
+    R_DECODING,
+    R_END_EMITTED,
+    R_ENDED,
+    R_FLOW,
+    R_LISTENING,
+    R_PAUSED,
+    R_READING,
+    R_STOPPED,
+    W_ABSENT,
+    W_ENDED,
+    W_ENDING,
+    W_FINISHED,
+    W_KEEP_TEXT,
+)
+from .._validate import bad_type, bad_value, check_int
+from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_error
+from ..events import Listener
+from .bound import BoundSocket
+from .clock import RuntimeClock
+from .connecting import Connecting, check_plan
+from .idle import Idle
+from .settings import Settings
+
+__all__ = ['Endpoint']
+
+
+def _on_end(*_: Any) -> None:
+    """Every socket listens for its own 'end' (Node's listenerCount('end') is 1 on a new one)."""
+
+
+#: One object for all sockets: a listener is never changed once it was added.
+_END_LISTENER = Listener(_on_end, False)
+
+
+class Endpoint(Duplex):
+    """A stream on a handle."""
+
+    __slots__ = (
+        '_attempted',
+        '_block_list',
+        '_buffer_source',
+        '_connecting',
+        '_counted',
+        '_handle',
+        '_held_write',
+        '_idle',
+        '_names',
+        '_on_buffer',
+        '_pipe_under_way',
+        '_refed',
+        '_reset_asked',
+        '_runtime',
+        '_server',
+        '_settings',
+        '_timeout',
+        '_under_way',
+        '_when_connected',
+    )
+
+    def _setup(self, options: dict[str, Any]) -> None:
+        for name in ('object_mode', 'readable_object_mode', 'writable_object_mode'):
+            if options.get(name):
+                bad_value(f'options.{name}', 'left out: a socket carries bytes', options[name])
+        wraps = options.get('fd') is not None or options.get('handle') is not None
+        self._init_fields()
+        self._init_stream(
+            {**options, 'allow_half_open': bool(options.get('allow_half_open')), 'signal': None},
+            not wraps or options.get('readable') is not False,
+            not wraps or options.get('writable') is not False,
+        )
+        self._init_socket_stream()
+        self._settings = Settings.of(options)
+        self._block_list = checked_block_list(options.get('block_list'))
+        self._take_onread(options.get('onread'))
+        if options.get('handle') is not None:
+            self._adopt(options['handle'])
+        elif options.get('fd') is not None:
+            self._open(options['fd'])
+        if options.get('signal') is not None:
+            self._follow_signal(check_signal('options.signal', options['signal']))
+        handle = self._handle
+        if handle is not None and (handle.kind == 'pipe' or handle.get_peer_name() is not None):
+            self._take(0)
+
+    def _init_socket_stream(self) -> None:
+        self._life &= ~L_EMIT_CLOSE
+        self._w |= W_KEEP_TEXT
+        self._events['end'] = _END_LISTENER
+
+    def _init_fields(self) -> None:
+        self._runtime: _runtime.Runtime | None = None
+        self._handle: StreamHandle | None = None
+        self._server: Any = None
+        self._connecting = False
+        #: The Connecting machine while it works.
+        self._under_way: Connecting | None = None
+        self._pipe_under_way = False
+        self._attempted: list[str] | None = None
+        #: The chunk that was written while connecting: (data, done).
+        self._held_write: tuple[Any, Callable[[BaseException | None], object]] | None = None
+        #: What waits for the connection: reading, the end of writing.
+        self._when_connected: list[Callable[[], object]] | None = None
+        self._settings = Settings.of({})
+        self._block_list = checked_block_list(None)
+        self._idle: Idle | None = None
+        self._timeout: int | float | None = None
+        self._refed = True
+        self._reset_asked = False
+        #: bytes read and written of the last handle, once that is gone.
+        self._counted = (0, 0)
+        #: Peer and own address, asked once.
+        self._names: list[Any] | None = None
+        self._buffer_source: Callable[[], Any] | None = None
+        self._on_buffer: Callable[..., Any] | None = None
+
+    def _open(self, fd: Any) -> None:
+        number = check_int('options.fd', fd, 0, 2**31 - 1)
+        kind = guess_kind(number)
+        if kind is None:
+            raise InvalidFDTypeError(f'descriptor {number} is no stream socket or pipe')
+        runtime = _runtime.current()
+        handle = tcp(runtime) if kind == 'tcp' else pipe(runtime)
+        code = handle.open(number)
+        if code != DONE:
+            raise system_error(code, 'open')
+        self._attach(handle)
+
+    def _adopt(self, handle: Any) -> None:
+        if isinstance(handle, BoundSocket):
+            self._attach(handle.adopt_stream())
+        elif hasattr(handle, 'read_start'):
+            self._attach(handle)
+        else:
+            bad_type('options.handle', 'a handle or BoundSocket', handle)
+
+    # -- the handle -------------------------------------------------------------------------------
+
+    def _attach(self, handle: StreamHandle) -> None:
+        """Make ``handle`` the source and sink of this stream."""
+        self._handle = handle
+        self._runtime = handle.runtime
+        handle.owner = self
+        handle.on_read = self._push_bytes
+        handle.on_end = self._on_eof
+        handle.on_error = self._on_read_error
+        if self._on_buffer is not None:
+            handle.buffer = self._buffer_source
+            handle.on_buffer = self._on_filled
+        self._r |= R_CONTINUOUS
+        self._set_sink(handle.write)
+        if not self._refed:
+            handle.unref()
+        if self._idle is not None:
+            self._idle.watch(handle)
+        self._names = None
+
+    def _on_eof(self) -> None:
+        self._push(None)
+        if self._r_len == 0:
+            self._take(0)
+
+    def _on_read_error(self, code: int) -> None:
+        self.destroy(system_error(code, 'read'))
+
+    def _sink_error(self, code: int) -> Exception:
+        return system_error(code, 'write')
+
+    def _take_onread(self, onread: Any) -> None:
+        """``onread``: receive into the user's own buffer (SK-07 to SK-09)."""
+        if onread is None:
+            return
+        get = onread.get if hasattr(onread, 'get') else lambda name: getattr(onread, name, None)
+        buffer, callback = get('buffer'), get('callback')
+        if not callable(callback):
+            return
+        if callable(buffer):
+            self._buffer_source = buffer
+        elif isinstance(buffer, (bytearray, memoryview)):
+            self._buffer_source = lambda: buffer
+        else:
+            return
+        self._on_buffer = callback
+
+    def _on_filled(self, count: int, buffer: Any) -> object:
+        callback = self._on_buffer
+        if callback is None:
+            return None
+        if callback(count, buffer) is False:
+            self.pause()
+            return False
+        return None
+
+    # -- hooks of the stream ----------------------------------------------------------------------
+
+    def _read(self, size: int) -> None:
+        handle = self._handle
+        if handle is None or self._connecting:
+            self._later(self._start_reading)
+        else:
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        handle = self._handle
+        if handle is not None and not handle.reading:
+            self._r |= R_READING
+            handle.read_start()
+
+    def _stopped_reading(self) -> None:
+        """The handle no longer reads by itself."""
+        self._r &= ~R_READING
+
+    def _later(self, fn: Callable[[], object]) -> None:
+        if self._when_connected is None:
+            self._when_connected = []
+        self._when_connected.append(fn)
+
+    def _write(self, chunk: Any, encoding: str, callback: Any) -> None:
+        # Only here while there is no sink: connecting, or never connected.
+        data = encode(chunk, encoding) if isinstance(chunk, str) else chunk
+        if self._connecting:
+            self._held_write = (data, callback)
+        elif self._handle is None:
+            callback(state_error('ERR_SOCKET_CLOSED'))
+        else:
+            self._give(self._handle.write(data, _code_callback(callback, 'write')), callback)
+
+    def _writev(self, chunks: list[tuple[Any, str]], callback: Any) -> None:
+        parts = [encode(c, name) if isinstance(c, str) else c for c, name in chunks]
+        if self._connecting:
+            self._held_write = (parts, callback)
+        elif self._handle is None:
+            callback(state_error('ERR_SOCKET_CLOSED'))
+        else:
+            self._give(self._handle.writev(parts, _code_callback(callback, 'write')), callback)
+
+    def _give(self, code: int, callback: Any) -> None:
+        if code == DONE:
+            callback(None)
+        elif code > 0:
+            callback(system_error(code, 'write'))
+
+    def _refusal(self) -> Exception | None:
+        ended = self._w & W_ENDING and self._r & R_END_EMITTED
+        if ended and not self.allow_half_open and not self._life & L_DESTROYED:
+            # SK-53: the peer's FIN ended us; a write after that is a broken pipe.
+            return system_error('EPIPE', 'write')
+        return super()._refusal()
+
+    def _final(self, callback: Any) -> None:
+        if self._connecting:
+            self._later(lambda: self._final(callback))
+            return
+        handle = self._handle
+        if handle is None:
+            callback(None)
+            return
+        code = handle.shutdown(_code_callback(callback, 'shutdown'))
+        # The peer may be gone already: there is nothing left to tell it.
+        if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
+            callback(None)
+        elif code > 0:
+            callback(system_error(code, 'shutdown'))
+
+    def _destroy(self, error: BaseException | None, callback: Any) -> None:
+        self._connecting = False
+        if self._idle is not None:
+            self._idle.stop()
+            self._idle = None
+        self._set_sink(None)
+        had_error = error is not None
+        machine, self._under_way = self._under_way, None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._counted = (handle.bytes_read, handle.bytes_written)
+            self._names = [None, None]
+
+            def closed() -> None:
+                self._closed(had_error)
+
+            if not (self._reset_asked and handle.reset(closed) == DONE):
+                handle.close(closed)
+            self._reset_asked = False
+            callback(error)
+        elif machine is not None and machine.abort(lambda: self._closed(had_error)):
+            callback(error)
+        elif machine is not None:
+            callback(error)
+            self._run().soon(self._closed, had_error)
+        else:
+            callback(error)
+            self._run().push(self._closed, (None,))
+        server = self._server
+        if server is not None:
+            server._connection_closed(self)
+
+    def _closed(self, had_error: bool | None) -> None:
+        self._life |= L_CLOSE_EMITTED | L_GONE
+        if had_error is None:
+            self.emit('close')
+        else:
+            self.emit('close', had_error)
+        held, self._held_write = self._held_write, None
+        self._when_connected = None
+        if held is not None:
+            held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
+
+    def _close_nt(self) -> None:
+        # 'close' follows the handle's own closing, see _closed.
+        self._life |= L_CLOSE_EMITTED
+
+    def _run(self) -> _runtime.Runtime:
+        runtime = self._runtime
+        if runtime is None:
+            runtime = self._runtime = _runtime.current()
+        return runtime
+
+    # -- connecting -------------------------------------------------------------------------------
+
+    def _connect(self, options: dict[str, Any], callback: Any) -> None:
+        if options.get('port') is None and options.get('path') is None:
+            raise MissingArgsError('a connect needs options.port or options.path')
+        if self._under_way is not None and not self._life & L_DESTROYED:
+            raise system_error('EALREADY', 'connect')
+        bound = self._handle
+        if bound is not None and not (bound.kind == 'tcp' and bound.get_peer_name() is None):
+            raise system_error('EISCONN', 'connect')
+        if self._life & L_DESTROYED:
+            self._revive()
+        if callback is not None:
+            self.once('connect', callback)
+        # As in Node: a connect that raises for its options leaves the socket connecting.
+        self._connecting = True
+        plan = check_plan(options)
+        self._settings = Settings.of(options, self._settings)
+        block_list = checked_block_list(options.get('block_list')) or self._block_list
+        runtime = self._run()
+        if self._idle is not None:
+            self._idle.touch()
+        self._attempted = None
+        if bound is not None:
+            self._set_sink(None)
+            self._handle = None
+
+        def open_handle(family: int) -> StreamHandle:
+            nonlocal bound
+            handle = bound
+            bound = None
+            if handle is None:
+                handle = tcp(runtime) if family else pipe(runtime)
+            handle.owner = self
+            return handle
+
+        machine = Connecting(
+            plan, Report(self, block_list), RuntimeClock(runtime, self), open_handle
+        )
+        self._under_way = machine
+        self._pipe_under_way = plan.path is not None
+        machine.start()
+
+    def _revive(self) -> None:
+        """Make a destroyed socket new for another connection; listeners and mode stay (CN-03)."""
+        events, limit, warned = self._events, self._max_listeners, self._warned
+        r = self._r & (R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT)
+        life = self._life & (L_ALLOW_HALF_OPEN | L_AUTO_DESTROY)
+        encoding, w_encoding, w = self._r_encoding, self._w_encoding, self._w
+        self._init_life()
+        self._events, self._max_listeners, self._warned = events, limit, warned
+        self._life = life
+        self._init_read(self._r_hwm, False)
+        self._r = r
+        if r & R_ABSENT:
+            self._r |= R_ENDED | R_END_EMITTED
+        if encoding is not None:
+            self._set_encoding(encoding)
+        self._init_write(self._w_hwm, False)
+        self._w_encoding = w_encoding
+        self._w |= W_KEEP_TEXT
+        if w & W_ABSENT:
+            self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
+        self._when_connected = None
+        self._held_write = None
+        self._counted = (0, 0)
+        self._names = None
+        self._runtime = None
+        if self._timeout:
+            self._start_idle()
+
+    def _start_idle(self) -> None:
+        """Begin to watch for :attr:`timeout` ms without activity."""
+        if self._timeout:
+            self._idle = Idle(self._run(), self._timeout, self._expired)
+            self._idle.watch(self._handle)
+
+    def _expired(self) -> None:
+        self.emit('timeout')
+
+    def _connected(self, handle: StreamHandle) -> None:
+        """The connection is there: 'connect', what waited for it, 'ready'."""
+        machine, self._under_way = self._under_way, None
+        self._attempted = machine.attempted if machine is not None else None
+        self._connecting = False
+        self._attach(handle)
+        if self._idle is not None:
+            self._idle.touch()
+        if self._settings is not None:
+            self._settings.apply(handle)
+        self.emit('connect')
+        waiting, self._when_connected = self._when_connected, None
+        held, self._held_write = self._held_write, None
+        if self._handle is handle:
+            if held is not None:
+                data, callback = held
+                give = handle.writev if isinstance(data, list) else handle.write
+                self._give(give(data, _code_callback(callback, 'write')), callback)
+            for fn in waiting or ():
+                fn()
+        elif held is not None:
+            held[1](state_error('ERR_SOCKET_CLOSED'))
+        self.emit('ready')
+        if self._handle is handle and not self._r & (R_PAUSED | R_ABSENT):
+            self._take(0)
+
+
+class Report:
+    """Tells a socket's listeners what happens while it connects (see ``ConnectReport``)."""
+
+    __slots__ = ('_block_list', '_socket')
+
+    def __init__(self, socket: Endpoint, block_list: BlockList | None) -> None:
+        self._socket = socket
+        self._block_list = block_list
+
+    def lookup(self, error: Exception | None, address: Any, family: Any, host: str) -> None:
+        if self._socket._idle is not None:
+            self._socket._idle.touch()
+        self._socket.emit('lookup', error, address, family, host)
+
+    def attempting(self, address: str, port: int | None, family: int | None) -> None:
+        self._socket.emit('connectionAttempt', address, port, family)
+
+    def failed(self, address: str, port: int | None, family: int | None, error: Exception) -> None:
+        self._socket.emit('connectionAttemptFailed', address, port, family, error)
+
+    def timed_out(self, address: str, port: int | None, family: int | None) -> None:
+        self._socket.emit('connectionAttemptTimeout', address, port, family)
+
+    def connected(self, handle: StreamHandle) -> None:
+        self._socket._connected(handle)
+
+    def gave_up(self, error: Exception) -> None:
+        socket = self._socket
+        if socket._under_way is not None:
+            socket._attempted = socket._under_way.attempted
+        socket._connecting = False
+        socket.destroy(error)
+
+    def refuse(self, address: str, family: int) -> Exception | None:
+        if self._block_list is not None and self._block_list.check(address, f'ipv{family}'):
+            return state_error('ERR_IP_BLOCKED', f'{address} is blocked by the block list')
+        return None
+
+
+def checked_block_list(value: Any) -> BlockList | None:
+    """``value`` if it is a BlockList or None, else ERR_INVALID_ARG_TYPE (MF-09, CN-22)."""
+    if value is not None and not isinstance(value, BlockList):
+        bad_type('options.block_list', 'a BlockList', value)
+    return value
+
+
+def _code_callback(
+    callback: Callable[[BaseException | None], object], syscall: str
+) -> Callable[[int], object]:
+    """A handle's callback (an errno) out of a stream's (an exception)."""
+
+    def done(code: int) -> None:
+        callback(None if code == DONE else system_error(code, syscall))
+
+    return done

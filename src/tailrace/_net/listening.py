@@ -1,0 +1,244 @@
+"""From the options of ``listen()`` to a listening handle (spec rows LS, IPC, AM-01 to AM-14).
+
+This file decides what to bind and which error to report; it refuses to know what becomes of the
+connections. Everything that can be told from the arguments is raised at once; what the system
+says comes as 'error' on a later tick (LS-28).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _runtime
+from .._abort import check_signal
+from .._addr import is_ip
+from .._dns.lookup import lookup
+from .._handles import DONE, ListenHandle
+from .._handles.make import guess_kind, pipe_listener, tcp_listener
+from .._validate import bad_type, bad_value, check_port, check_str
+from ..errors import system_error
+from .bound import BoundSocket
+from .options import is_pipe_name
+
+__all__ = ['Listening']
+
+#: Not 512: Linux rounds the queue up to the next power of two (PF-02).
+DEFAULT_BACKLOG = 511
+
+
+class Listening:
+    """One call of ``listen()``."""
+
+    def __init__(self, server: Any, options: dict[str, Any]) -> None:
+        self._server = server
+        self._options = options
+        self._runtime = _runtime.current()
+        self._backlog: int = options.get('backlog') or DEFAULT_BACKLOG
+        self._request: Any = None
+        self._cancelled = False
+
+    def start(self) -> None:
+        """Raise what is wrong with the arguments, or listen now or after a lookup."""
+        options = self._options
+        handle = options.get('handle')
+        fd = options.get('fd')
+        if handle is not None and options.get('port') is None and options.get('path') is None:
+            self._follow_signal()
+            self._listen_on(self._given(handle))
+        elif isinstance(fd, int) and not isinstance(fd, bool) and fd >= 0:
+            self._follow_signal()
+            self._listen_on_fd(fd)
+        elif _is_port(options.get('port')):
+            port = check_port('options.port', options['port'])
+            self._follow_signal()
+            host = options.get('host')
+            if host:
+                self._look_up(check_str('options.host', host), port)
+            else:
+                self._listen_anywhere(port)
+        elif is_pipe_name(options.get('path')):
+            self._listen_on_path(options['path'])
+        else:
+            given = {name: value for name, value in options.items() if value is not None}
+            bad_value('options', 'given with a usable port, path, handle or fd', given)
+
+    def cancel(self) -> None:
+        """The server was closed: a lookup under way comes to nothing."""
+        self._cancelled = True
+        request, self._request = self._request, None
+        if request is not None:
+            request.abandon()
+
+    # -- what is bound ----------------------------------------------------------------------------
+
+    def _given(self, handle: Any) -> ListenHandle | int:
+        if isinstance(handle, BoundSocket):
+            listener: ListenHandle = handle.adopt_listener()
+            return listener
+        if hasattr(handle, 'on_connection'):
+            return handle  # type: ignore[no-any-return]
+        inner = getattr(handle, '_handle', None)
+        if inner is not None and hasattr(inner, 'on_connection'):
+            # Another server: both accept from one queue, each with a descriptor of its own.
+            return self._opened(inner.fd, inner.kind)
+        fd = getattr(handle, 'fd', None)
+        if fd is None and hasattr(handle, 'fileno'):
+            fd = handle.fileno()
+        if not isinstance(fd, int) or isinstance(fd, bool):
+            bad_type(
+                'handle', 'a server, socket, BoundSocket or something with a descriptor', handle
+            )
+        return self._opened(fd, guess_kind(fd))
+
+    def _opened(self, fd: int, kind: str | None) -> ListenHandle | int:
+        """A listener on a duplicate of somebody else's descriptor, or the errno."""
+        import errno
+        import os
+
+        if kind is None:
+            return errno.EINVAL
+        try:
+            copy = os.dup(fd)
+        except OSError as error:
+            return error.errno or errno.EBADF
+        handle = tcp_listener(self._runtime) if kind == 'tcp' else pipe_listener(self._runtime)
+        code = handle.open(copy)
+        if code != DONE:
+            os.close(copy)
+            return code
+        return handle
+
+    def _listen_on_fd(self, fd: int) -> None:
+        """LS-11: the descriptor itself becomes the server's."""
+        import errno
+
+        kind = guess_kind(fd)
+        if kind is None:
+            self._fail(errno.EINVAL, None, None)
+            return
+        handle = tcp_listener(self._runtime) if kind == 'tcp' else pipe_listener(self._runtime)
+        code = handle.open(fd)
+        self._listen_on(handle if code == DONE else errno.EINVAL)
+
+    def _listen_anywhere(self, port: int) -> None:
+        """LS-25, PF-03: one dual-stack socket, or IPv4 where there is no IPv6 (AM-10)."""
+        handle = tcp_listener(self._runtime)
+        only = bool(self._options.get('ipv6_only'))
+        reuse = bool(self._options.get('reuse_port'))
+        code = handle.bind('::', port, 6, only, reuse)
+        address = '::'
+        if code != DONE and system_error(code, 'bind').code not in ('EADDRINUSE', 'EACCES'):
+            address = '0.0.0.0'
+            code = handle.bind(address, port, 4, False, reuse)
+        if code != DONE:
+            self._fail(code, address, port)
+            return
+        self._listen_on(handle, address, port)
+
+    def _listen_on_address(self, address: str, port: int, family: int) -> None:
+        handle = tcp_listener(self._runtime)
+        only = bool(self._options.get('ipv6_only'))
+        code = handle.bind(address, port, family, only, bool(self._options.get('reuse_port')))
+        if code != DONE:
+            self._fail(code, address, port)
+            return
+        self._listen_on(handle, address, port)
+
+    def _listen_on_path(self, path: str) -> None:
+        options = self._options
+        bits = (0o444 if options.get('readable_all') else 0) | (
+            0o222 if options.get('writable_all') else 0
+        )
+        if bits and path.startswith('\0'):
+            bad_value('options.path', 'no abstract name with readable_all or writable_all', path)
+        self._follow_signal()
+        handle = pipe_listener(self._runtime)
+        code = handle.bind_path(path)
+        if code != DONE:
+            self._server._path = path
+            self._fail(code, path, -1)
+            return
+        if bits:
+            code = handle.chmod(bits)
+            if code != DONE:
+                handle.close()
+                raise system_error(code, 'chmod', path=path)
+        self._listen_on(handle, path, -1)
+
+    # -- host names -------------------------------------------------------------------------------
+
+    def _look_up(self, host: str, port: int) -> None:
+        """LS-26: the first address that is not IPv6 link-local; a literal comes a tick later."""
+        self._server._listening = self
+
+        def found(error: Exception | None, answers: Any = None) -> None:
+            self._request = None
+            if self._cancelled:
+                return
+            if self._server._listening is self:
+                self._server._listening = None
+            if error is not None:
+                self._server._failed(error)
+                return
+            address, family = _first_usable(answers)
+            if self._server._handle is not None:
+                # Another listen() has overtaken the lookup: as in Node this one joins it.
+                self._server._handle.listen(self._backlog)
+                self._runtime.push(self._server._listening_nt, ())
+            else:
+                self._listen_on_address(address, port, family)
+
+        literal = is_ip(host)
+        if literal:
+            self._runtime.push(found, (None, [{'address': host, 'family': literal}]))
+        else:
+            self._request = lookup(host, {'all': True}, found)
+
+    # -- the end of it ----------------------------------------------------------------------------
+
+    def _listen_on(
+        self, handle: ListenHandle | int, address: str | None = None, port: int | None = None
+    ) -> None:
+        if isinstance(handle, int):
+            self._fail(handle, address, port)
+            return
+        code = handle.listen(self._backlog)
+        if code != DONE:
+            handle.close()
+            self._fail(code, address, port)
+            return
+        path = self._options.get('path') if handle.kind == 'pipe' else None
+        self._server._bound(handle, path)
+        self._runtime.push(self._server._listening_nt, ())
+
+    def _fail(self, code: int, address: str | None, port: int | None) -> None:
+        error = system_error(code, 'listen', address=address, port=port)
+        self._runtime.push(self._server._failed, (error,))
+
+    def _follow_signal(self) -> None:
+        """LS-23: an abort is a close(); the listener goes when the server closes (AB-06)."""
+        signal = self._options.get('signal')
+        if signal is None:
+            return
+        check_signal('options.signal', signal)
+        server = self._server
+
+        def abort(_: Any = None) -> None:
+            server.close()
+
+        if signal.aborted:
+            self._runtime.push(abort, ())
+            return
+        signal.add_event_listener('abort', abort)
+        server.once('close', lambda: signal.remove_event_listener('abort', abort))
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, (int, float, str)) and not isinstance(value, bool)
+
+
+def _first_usable(answers: Any) -> tuple[str, int]:
+    for answer in answers:
+        if not (answer['family'] == 6 and answer['address'].lower().startswith('fe80')):
+            return answer['address'], answer['family']
+    return answers[0]['address'], answers[0]['family']

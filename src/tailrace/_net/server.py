@@ -1,0 +1,383 @@
+"""``Server``: accepts connections on TCP or on a Unix socket (spec rows SV, LS).
+
+Where it listens is found out in ``listening.py``; this file owns the connections' count, the limits
+on them, and the order of 'listening', 'connection', 'drop' and 'close'.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from .. import _runtime
+from .._addr import BlockList
+from .._handles import ListenHandle, StreamHandle
+from .._names import Record, node_names
+from .._stream.marks import get_default_high_water_mark
+from .._validate import bad_type, check_number
+from ..errors import state_error, system_error
+from ..events import EventEmitter, adapt
+from . import channels
+from .endpoint import checked_block_list
+from .listening import Listening
+from .options import listen_call, server_call
+from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
+from .socket import Socket
+
+__all__ = ['Server', 'create_server']
+
+_T = TypeVar('_T', bound='Server')
+
+
+@node_names
+class Server(EventEmitter):
+    """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
+
+    ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
+    False), ``pause_on_connect`` (default False), ``no_delay``, ``keep_alive`` (default False),
+    ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes, default 65536),
+    ``block_list``, ``max_connections`` (default None: no limit). They are attributes too; changing
+    one affects later connections (SV-31). ``listener(socket)`` is called for each connection; a
+    coroutine function runs as a task, and if it fails its socket is destroyed with the error
+    (BX-10). Raises ERR_INVALID_ARG_TYPE.
+
+    Events: 'listening', 'connection' (socket), 'drop' (data), 'reject' (data), 'error' (error),
+    'close'.
+    """
+
+    def __init__(
+        self, options: Any = None, connection_listener: Any = None, /, **keywords: Any
+    ) -> None:
+        super().__init__()
+        opts, listener = server_call(options, connection_listener, keywords)
+        self.allow_half_open = bool(opts.get('allow_half_open'))
+        self.pause_on_connect = bool(opts.get('pause_on_connect'))
+        self.no_delay = bool(opts.get('no_delay'))
+        self.keep_alive = bool(opts.get('keep_alive'))
+        delay = opts.get('keep_alive_initial_delay')
+        if delay is not None and not hasattr(delay, 'total_seconds'):
+            check_number('options.keep_alive_initial_delay', delay)
+        self.keep_alive_initial_delay = 0 if delay is None else delay
+        mark = opts.get('high_water_mark')
+        if mark is not None:
+            mark = check_number('options.high_water_mark', mark)
+        self.high_water_mark = get_default_high_water_mark() if mark is None or mark < 0 else mark
+        self.block_list: BlockList | None = checked_block_list(opts.get('block_list'))
+        self._max_connections: int | float | None = None
+        self.max_connections = opts.get('max_connections')
+        self._drop_max_connection: bool | None = None
+        self._handle: ListenHandle | None = None
+        self._listening: Listening | None = None
+        self._path: str | None = None
+        self._connections = 0
+        self._sent_to_children = False
+        self._refed = True
+        self._waiters: list[Socket] | None = None
+        if listener is not None:
+            self.on('connection', listener)
+
+    # -- listening --------------------------------------------------------------------------------
+
+    def listen(self: _T, *args: Any, **options: Any) -> _T:
+        """Start listening; returns the server (LS-01).
+
+        Forms: ``listen([port[, host[, backlog]]][, callback])``, ``listen(path[, backlog][,
+        callback])``, ``listen(handle[, backlog][, callback])``, ``listen(options[, callback])``, or
+        keywords: ``port`` (default 0: any free one), ``host`` (default: all addresses, IPv6 with
+        IPv4 where there is IPv6), ``path``, ``backlog`` (default 511), ``ipv6_only``,
+        ``reuse_port``, ``exclusive``, ``readable_all``, ``writable_all``, ``fd``, ``handle``,
+        ``signal``. ``callback`` is called once at 'listening'.
+
+        Emits 'listening', or 'error' (EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, ENOTFOUND …) with
+        the syscall 'listen'. Raises ERR_SERVER_ALREADY_LISTEN, ERR_INVALID_ARG_VALUE,
+        ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT at once. ``await server.listen(...)`` waits for
+        the outcome.
+        """
+        plain, callback = listen_call(args, options)
+        if self._handle is not None:
+            raise state_error('ERR_SERVER_ALREADY_LISTEN')
+        if callback is not None:
+            self.once('listening', callback)
+        if channels.listen_start.has_subscribers:
+            channels.listen_start.publish({'server': self, 'options': dict(plain)})
+        Listening(self, plain).start()
+        return self
+
+    def _bound(self, handle: ListenHandle, path: str | None) -> None:
+        """``listening.py`` has a listening handle for us."""
+        self._handle = handle
+        self._path = path
+        handle.owner = self
+        handle.on_connection = self._incoming
+        handle.on_accept_error = self._accept_failed
+        if not self._refed:
+            handle.unref()
+        if self._waiters is not None:
+            handle.pause()
+
+    def _failed(self, error: Exception) -> None:
+        if channels.listen_error.has_subscribers:
+            channels.listen_error.publish({'server': self, 'error': error})
+        self.emit('error', error)
+
+    def _listening_nt(self) -> None:
+        if self._handle is not None:
+            if channels.listen_end.has_subscribers:
+                channels.listen_end.publish({'server': self})
+            self.emit('listening')
+
+    @property
+    def listening(self) -> bool:
+        """Whether the server listens (SV-22)."""
+        return self._handle is not None
+
+    def address(self) -> Any:
+        """Where the server listens (SV-15, SV-16).
+
+        ``{address, family, port}`` on TCP, the path on a Unix socket, None when not listening.
+        """
+        if self._handle is None:
+            return self._path
+        if self._handle.kind == 'pipe':
+            return self._path if self._path is not None else self._handle.get_sock_name()
+        info = self._handle.get_sock_name()
+        if not isinstance(info, tuple):
+            return None
+        return Record(address=info[0], family=info[2], port=info[1])
+
+    # -- connections ------------------------------------------------------------------------------
+
+    def _stream_options(self) -> dict[str, Any]:
+        return {'allow_half_open': self.allow_half_open, 'high_water_mark': self.high_water_mark}
+
+    def _incoming(self, handle: StreamHandle) -> None:
+        limit = self._max_connections
+        if limit is not None and self._connections >= limit:
+            data = _ends(handle)
+            handle.close()
+            self.emit('drop', data)
+            return
+        if self.block_list is not None and self._blocked(handle):
+            return
+        if self.no_delay:
+            handle.set_no_delay(True)
+        if self.keep_alive:
+            delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
+            handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
+        sock = Socket._accepted(handle, self)
+        self._connections += 1
+        if channels.server_socket.has_subscribers:
+            channels.server_socket.publish({'socket': sock})
+        if self._waiters is not None:
+            self._waiters.append(sock)
+        self.emit('connection', sock)
+
+    def _blocked(self, handle: StreamHandle) -> bool:
+        peer = handle.get_peer_name()
+        if peer is None or self.block_list is None:
+            return False
+        if not self.block_list.check(peer[0], peer[2].lower()):
+            return False
+        # Closing at once, without a word to the program, is Node's way (SV-29); 'reject' is ours.
+        data = _ends(handle) if self.listener_count('reject') else None
+        handle.close()
+        if data is not None:
+            data['reason'] = 'blockList'
+            self.emit('reject', data)
+        return True
+
+    def _connection_closed(self, sock: Socket) -> None:
+        self._connections -= 1
+        self._emit_close_if_drained()
+
+    def _accept_failed(self, code: int) -> None:
+        self.emit('error', system_error(code, 'accept'))
+
+    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
+        if event == 'connection' and args and isinstance(args[0], Socket):
+            sock = args[0]
+            if sock.destroyed:
+                raise error
+            sock.destroy(error)
+        else:
+            super()._rejected(error, event, args)
+
+    def get_connections(self, callback: Any = None, /) -> Any:
+        """How many connections are open: to ``callback(error, count)``, later (SV-21).
+
+        Returns the server; without a callback an awaitable of the count.
+        """
+        if callback is None:
+            return self._count()
+        if not callable(callback):
+            bad_type('callback', 'a function', callback)
+        _runtime.current().push(adapt(callback), (None, self._connections))
+        return self
+
+    async def _count(self) -> int:
+        return self._connections
+
+    @property
+    def connections(self) -> int | None:
+        """Deprecated: :meth:`get_connections`; None once a socket was sent to a child (SV-28)."""
+        warnings.warn('connections: use get_connections()', DeprecationWarning, stacklevel=2)
+        return None if self._sent_to_children else self._connections
+
+    @property
+    def max_connections(self) -> int | float | None:
+        """Connections beyond this are dropped; None: no limit, 0: all are (SV-23, AM-15)."""
+        return self._max_connections
+
+    @max_connections.setter
+    def max_connections(self, value: int | float | None) -> None:
+        if value is not None:
+            value = check_number('max_connections', value)
+            if value != value or value == float('inf'):
+                value = None
+        self._max_connections = value
+
+    @property
+    def drop_max_connection(self) -> bool | None:
+        """In a cluster worker: drop what is beyond the limit instead of passing it on (SV-25)."""
+        return self._drop_max_connection
+
+    @drop_max_connection.setter
+    def drop_max_connection(self, value: bool | None) -> None:
+        self._drop_max_connection = value
+
+    # -- closing ----------------------------------------------------------------------------------
+
+    def close(self: _T, callback: Any = None, /) -> _T:
+        """Stop accepting; connections go on (SV-17 to SV-19).
+
+        'close' is emitted when the last one has ended. ``callback`` is called then: without an
+        error, or with ERR_SERVER_NOT_RUNNING if the server was not open.
+        """
+        handle = self._handle
+        if callable(callback):
+            done = adapt(callback)
+            if handle is None:
+                self.once('close', lambda: done(state_error('ERR_SERVER_NOT_RUNNING')))
+            else:
+                self.once('close', lambda: done())
+        if self._listening is not None:
+            self._listening.cancel()
+        if handle is not None:
+            self._handle = None
+            handle.close()
+        self._emit_close_if_drained()
+        return self
+
+    def _emit_close_if_drained(self) -> None:
+        if self._handle is None and not self._connections:
+            _runtime.current().push(self._close_nt, ())
+
+    def _close_nt(self) -> None:
+        self.emit('close')
+
+    async def async_dispose(self) -> None:
+        """Close and wait until closed; at once if not open (SV-20). ``async with`` ends with it."""
+        if self._handle is None and not self._connections:
+            return
+        import asyncio
+
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def closed() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        self.once('close', closed)
+        if self._handle is not None:
+            self.close()
+        try:
+            await future
+        finally:
+            self.off('close', closed)
+
+    async def __aenter__(self: _T) -> _T:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.async_dispose()
+
+    # -- lifetime ---------------------------------------------------------------------------------
+
+    def ref(self: _T) -> _T:
+        """Keep the program alive while listening (the default); see ``tailrace.run`` (SV-26)."""
+        self._refed = True
+        if self._handle is not None:
+            self._handle.ref()
+        return self
+
+    def unref(self: _T) -> _T:
+        """Let the program end although the server listens (SV-27)."""
+        self._refed = False
+        if self._handle is not None:
+            self._handle.unref()
+        return self
+
+    # -- Python's own ways ------------------------------------------------------------------------
+
+    def __await__(self: _T) -> Generator[Any, None, _T]:
+        return self._wait_listening().__await__()
+
+    async def _wait_listening(self: _T) -> _T:
+        """Listening, or the error raised."""
+        import asyncio
+
+        if self._handle is not None:
+            return self
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def listening() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def failed(error: Any = None) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        def closed() -> None:
+            failed(state_error('ERR_SERVER_NOT_RUNNING'))
+
+        self.once('listening', listening)
+        self.on('error', failed)
+        self.on('close', closed)
+        try:
+            await future
+        finally:
+            self.off('listening', listening)
+            self.off('error', failed)
+            self.off('close', closed)
+        return self
+
+    def __repr__(self) -> str:
+        place = self.address()
+        if isinstance(place, Record):
+            host = f'[{place.address}]' if place.family == 'IPv6' else place.address
+            place = f'{host}:{place.port}'
+        state = f'listening on {place}' if self._handle is not None else 'not listening'
+        return f'<{type(self).__name__} {state}, {self._connections} connections>'
+
+
+def _ends(handle: StreamHandle) -> Record | None:
+    """Both addresses of a connection, for 'drop' (SV-07 to SV-14); None on a Unix socket."""
+    if handle.kind == 'pipe':
+        return None
+    out = Record()
+    for side, name in (('local', handle.get_sock_name()), ('remote', handle.get_peer_name())):
+        if name is not None:
+            out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name
+    return out
+
+
+def create_server(
+    options: Any = None, connection_listener: Any = None, /, **keywords: Any
+) -> Server:
+    """Make a server; it listens once :meth:`Server.listen` is called (MF-01).
+
+    Arguments as of :class:`Server`.
+    """
+    return Server(options, connection_listener, **keywords)

@@ -1,0 +1,71 @@
+"""Socket options that may be asked for before there is a socket (SK-39 to SK-41, BX-02, BX-03)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .._handles import StreamHandle
+from .._validate import check_int, check_number, milliseconds
+
+__all__ = ['Settings', 'seconds']
+
+#: TCP_KEEPINTVL (s) and TCP_KEEPCNT when nothing else is asked for (SK-40).
+KEEP_INTERVAL = 1
+KEEP_COUNT = 10
+
+
+def seconds(name: str, ms: Any) -> int:
+    """Whole seconds out of ms (or a timedelta); what is negative counts as 0 (MF-05)."""
+    if isinstance(ms, (int, float)) and not isinstance(ms, bool):
+        return 0 if not math.isfinite(ms) or ms < 0 else int(ms / 1000)
+    return int(milliseconds(name, ms) / 1000)
+
+
+class Settings:
+    """What to set on the handle once it is connected."""
+
+    __slots__ = ('count', 'delay', 'interval', 'keep_alive', 'no_delay', 'tos')
+
+    def __init__(self) -> None:
+        self.no_delay: bool | None = None
+        self.keep_alive: bool | None = None
+        #: Seconds; 0 leaves the kernel's value.
+        self.delay = 0
+        self.interval = KEEP_INTERVAL
+        self.count = KEEP_COUNT
+        self.tos: int | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], base: Settings | None = None) -> Settings | None:
+        """Settings out of socket or connect options, on top of ``base``; None if there are none.
+
+        Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
+        """
+        out = base or cls()
+        given = base is not None
+        delay = options.get('keep_alive_initial_delay')
+        if delay is not None:
+            if not hasattr(delay, 'total_seconds'):
+                check_number('options.keep_alive_initial_delay', delay)
+            out.delay = seconds('options.keep_alive_initial_delay', delay)
+        if options.get('no_delay') is not None:
+            out.no_delay = bool(options['no_delay'])
+            given = True
+        if options.get('keep_alive') is not None:
+            out.keep_alive = bool(options['keep_alive'])
+            given = True
+        if options.get('type_of_service') is not None:
+            out.tos = check_int('options.type_of_service', options['type_of_service'], 0, 255)
+            given = True
+        return out if given else None
+
+    def apply(self, handle: StreamHandle) -> None:
+        """Set everything that was asked for; what the platform lacks is left out (PF-06)."""
+        if self.no_delay:
+            handle.set_no_delay(True)
+        if self.keep_alive:
+            handle.set_keep_alive(True, self.delay, self.interval, self.count)
+        if self.tos is not None:
+            handle.set_type_of_service(self.tos)

@@ -1,0 +1,477 @@
+"""``Socket``: the public face of one connection (spec rows SK, SE, CN-01 to CN-04).
+
+What it does is in ``endpoint.py``; here are the names that users call, what they take and give.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Mapping
+from typing import Any, TypeVar
+
+from .._handles import StreamHandle
+from .._names import Record, node_names
+from .._stream.encodings import encode
+from .._stream.readable import describe
+from .._stream.state import L_DESTROYED, R_STOPPED, W_FINISHED
+from .._stream.writable import Writable
+from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
+from ..errors import InvalidHandleTypeError, state_error, system_error
+from . import channels
+from .endpoint import Endpoint
+from .options import CONNECT_OPTIONS, connect_call, socket_call
+from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
+
+__all__ = ['Socket', 'connect', 'create_connection']
+
+_S = TypeVar('_S', bound='Socket')
+
+
+@node_names
+class Socket(Endpoint):
+    """One connection: TCP, or a Unix-domain socket (SK-01).
+
+    Made by :func:`connect`, by a server for its 'connection' listeners, or by hand and then
+    connected with :meth:`connect`. ``await socket`` waits until it is connected.
+
+    Options (a mapping or keywords; a plain int is ``fd``): ``fd`` or ``handle`` to wrap something
+    that exists, ``allow_half_open`` (default False), ``readable`` and ``writable`` (with ``fd``;
+    default True), ``onread`` ({buffer, callback}), ``signal``, ``high_water_mark`` and its one-side
+    forms (bytes, default 65536), ``no_delay``, ``keep_alive``, ``keep_alive_initial_delay`` (ms),
+    ``type_of_service``, ``block_list``. Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
+    ERR_OUT_OF_RANGE, ERR_INVALID_FD_TYPE.
+
+    Events: 'lookup' (error, address, family, host), 'connectionAttempt' (ip, port, family),
+    'connectionAttemptFailed' (ip, port, family, error), 'connectionAttemptTimeout' (ip, port,
+    family), 'connect', 'ready', 'data' (chunk), 'end', 'drain', 'finish', 'timeout', 'error'
+    (error), 'close' (had_error), and those of Duplex.
+    """
+
+    def __init__(self, options: Any = None, /, **keywords: Any) -> None:
+        self._setup(socket_call('Socket', options, keywords))
+
+    @classmethod
+    def _accepted(cls: type[_S], handle: StreamHandle, server: Any) -> _S:
+        """A server's side of a new connection; the server has set its options already."""
+        self = cls.__new__(cls)
+        self._init_fields()
+        self._init_stream(server._stream_options(), True, True)
+        self._init_socket_stream()
+        self._server = server
+        self._attach(handle)
+        if server.pause_on_connect:
+            self._r |= R_STOPPED
+        else:
+            self._take(0)
+        return self
+
+    # -- connecting and closing -------------------------------------------------------------------
+
+    def connect(self, *args: Any, **options: Any) -> Any:
+        """Start connecting; returns the socket (CN-01).
+
+        Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
+        ``connect(options[, listener])``, or keywords: ``port``, ``host`` (default 'localhost'),
+        ``path``, ``local_address``, ``local_port``, ``family`` (0, 4, 6), ``hints``, ``lookup``,
+        ``auto_select_family``, ``auto_select_family_attempt_timeout`` (ms, default 250),
+        ``connect_timeout`` (ms), ``block_list``, ``no_delay``, ``keep_alive``,
+        ``keep_alive_initial_delay`` (ms). The listener is called once at 'connect'.
+
+        Emits 'connect' and 'ready', or 'error' and 'close'. Raises ERR_MISSING_ARGS,
+        ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS, ERR_OUT_OF_RANGE at once,
+        and EALREADY or EISCONN if the socket is in use (AM-30). After 'close' the socket may be
+        connected again (CN-03).
+        """
+        plain, callback = connect_call('connect', args, options)
+        self._connect(plain, callback)
+        return self
+
+    def reset_and_destroy(self) -> Any:
+        """Close with a TCP reset (SK-33 to SK-36); the peer gets ECONNRESET.
+
+        While connecting it happens as soon as the connection is there. A socket that is neither
+        is destroyed with ERR_SOCKET_CLOSED. Raises ERR_INVALID_HANDLE_TYPE on a Unix socket.
+        """
+        if self._under_way is not None and not self._life & L_DESTROYED:
+            if self._pipe_under_way:
+                raise InvalidHandleTypeError('a Unix socket cannot be reset')
+            self._later(self._reset)
+        elif self._handle is not None:
+            if self._handle.kind != 'tcp':
+                raise InvalidHandleTypeError('a Unix socket cannot be reset')
+            self._reset()
+        else:
+            self.destroy(state_error('ERR_SOCKET_CLOSED'))
+        return self
+
+    def _reset(self) -> None:
+        self._reset_asked = True
+        self.destroy()
+
+    def destroy_soon(self) -> None:
+        """Destroy as soon as everything is written; ends the writing side (SK-22)."""
+        if self.writable:
+            self.end()
+        if self._w & W_FINISHED:
+            self.destroy()
+        else:
+            self.once('finish', self._destroy_now)
+
+    def _destroy_now(self) -> None:
+        self.destroy()
+
+    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Any:
+        """Write ``chunk`` (if any), then send a FIN; the peer may go on sending (SK-23).
+
+        Forms and errors as ``Writable.end``. While connecting the FIN waits for the connection.
+        """
+        return Writable.end(self, chunk, encoding, callback)
+
+    def pause(self) -> Any:
+        """Stop 'data' events; the kernel's buffer fills and the sender slows down (SK-27)."""
+        self._pause()
+        handle = self._handle
+        if self._on_buffer is not None and handle is not None:
+            handle.read_stop()
+            self._stopped_reading()
+        return self
+
+    def resume(self) -> Any:
+        """Go on after :meth:`pause` (SK-37)."""
+        if self._on_buffer is not None and self._handle is not None and not self._connecting:
+            self._start_reading()
+        self._resume()
+        return self
+
+    def read(self, size: int | None = None, /) -> Any:
+        """Take what is buffered, as ``Readable.read`` (ST-04)."""
+        if self._on_buffer is not None and self._handle is not None and not self._connecting:
+            self._start_reading()
+        return self._take(size)
+
+    # -- timeout and socket options ---------------------------------------------------------------
+
+    def set_timeout(self, timeout: Any, callback: Any = None, /) -> Any:
+        """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity (SK-42 to SK-47).
+
+        The connection is not closed. 0 switches it off, and takes ``callback`` away. ``callback``
+        becomes a one-time 'timeout' listener. Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
+        """
+        if self._life & L_DESTROYED:
+            return self
+        ms = milliseconds('timeout', timeout)
+        if ms > MAX_TIMEOUT:
+            warnings.warn(f'{ms} ms is too long; 2**31 - 1 is used', RuntimeWarning, stacklevel=2)
+            ms = MAX_TIMEOUT
+        if callback is not None:
+            check_callable('callback', callback)
+        self._timeout = ms
+        if self._idle is not None:
+            self._idle.stop()
+            self._idle = None
+        if ms == 0:
+            if callback is not None:
+                self.off('timeout', callback)
+        else:
+            self._start_idle()
+            if callback is not None:
+                self.once('timeout', callback)
+        return self
+
+    def set_no_delay(self, no_delay: Any = True, /) -> Any:
+        """Switch Nagle's algorithm off (True) or on (False); remembered until connected (SK-41)."""
+        if self._handle is not None:
+            self._handle.set_no_delay(bool(no_delay))
+        else:
+            self._remembered().no_delay = bool(no_delay)
+        return self
+
+    def set_keep_alive(
+        self,
+        enable: Any = False,
+        initial_delay: Any = 0,
+        interval: Any = None,
+        count: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Switch keep-alive probes on or off; remembered until connected (SK-39, SK-40, BX-03).
+
+        ``initial_delay`` (ms): silence before the first probe, 0 leaves it as it is; ``interval``
+        (ms, default 1000) between probes; ``count`` (default 10) of them. Also one mapping of these
+        four. Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
+        """
+        if options.keys() - {'initialDelay'}:
+            raise TypeError(f'set_keep_alive() got an unexpected keyword: {min(options)!r}')
+        initial_delay = options.get('initialDelay', initial_delay)
+        if isinstance(enable, Mapping):
+            given = enable
+            enable = given.get('enable', False)
+            initial_delay = given.get('initialDelay', given.get('initial_delay', 0))
+            interval, count = given.get('interval'), given.get('count')
+        delay = seconds('initial_delay', 0 if initial_delay is None else initial_delay)
+        every = KEEP_INTERVAL if interval is None else max(1, seconds('interval', interval))
+        probes = KEEP_COUNT if count is None else check_int('count', count, 1, 127)
+        if self._handle is not None:
+            self._handle.set_keep_alive(bool(enable), delay, every, probes)
+        else:
+            settings = self._remembered()
+            settings.keep_alive = bool(enable)
+            settings.delay, settings.interval, settings.count = delay, every, probes
+        return self
+
+    def set_type_of_service(self, tos: int, /) -> Any:
+        """Set IP_TOS or IPV6_TCLASS, 0 to 255; remembered until connected (BX-02).
+
+        Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, or the system's error.
+        """
+        value = check_int('tos', tos, 0, 255)
+        self._remembered().tos = value
+        if self._handle is not None:
+            code = self._handle.set_type_of_service(value)
+            if code > 0:
+                raise system_error(code, 'setTypeOfService')
+        return self
+
+    def get_type_of_service(self) -> int:
+        """The value in force, or the one remembered; 0 by default (BX-02)."""
+        if self._handle is not None:
+            value = self._handle.get_type_of_service()
+            if value < 0:
+                raise system_error(-value, 'getTypeOfService')
+            return value
+        return (self._settings.tos or 0) if self._settings is not None else 0
+
+    def _remembered(self) -> Settings:
+        if self._settings is None:
+            self._settings = Settings()
+        return self._settings
+
+    def ref(self) -> Any:
+        """Keep the program alive while open (the default); see ``tailrace.run`` (SK-29)."""
+        return self._set_ref(True)
+
+    def unref(self) -> Any:
+        """Let the program end although this socket is open (SK-48)."""
+        return self._set_ref(False)
+
+    def _set_ref(self, ref: bool) -> Any:
+        handle = self._handle
+        if handle is not None:
+            if ref:
+                handle.ref()
+            else:
+                handle.unref()
+        elif self._under_way is None:
+            self.once('connect', self.ref if ref else self.unref)
+            return self
+        self._refed = ref
+        return self
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    @property
+    def server(self) -> Any:
+        """The server that accepted this socket, or None (SV-30)."""
+        return self._server
+
+    @property
+    def connecting(self) -> bool:
+        """Whether ``connect()`` is under way (SK-19)."""
+        return self._connecting
+
+    @property
+    def pending(self) -> bool:
+        """Whether the socket is not connected: not yet, or no more (SK-28)."""
+        return self._handle is None or self._connecting
+
+    @property
+    def ready_state(self) -> str:
+        """'opening', 'open', 'readOnly', 'writeOnly' or 'closed' (SK-51)."""
+        if self._connecting:
+            return 'opening'
+        if self.readable:
+            return 'open' if self.writable else 'readOnly'
+        return 'writeOnly' if self.writable else 'closed'
+
+    @property
+    def timeout(self) -> int | float | None:
+        """What was given to :meth:`set_timeout`, in ms; None if nothing was (SK-47)."""
+        return self._timeout
+
+    @property
+    def auto_select_family_attempted_addresses(self) -> list[str] | None:
+        """``'ip:port'`` of each address tried, if there were several to try (SK-14)."""
+        found = self._attempted if self._under_way is None else self._under_way.attempted
+        return None if found is None else list(found)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes received on this connection (SK-17)."""
+        return self._counted[0] if self._handle is None else self._handle.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes written on this connection, the queued ones included (SK-18)."""
+        count = self._counted[1] if self._handle is None else self._handle.bytes_written
+        if self._held_write is not None:
+            data = self._held_write[0]
+            count += sum(map(len, data)) if isinstance(data, list) else len(data)
+        for chunk, encoding, _, _ in self._w_buf or ():
+            count += len(encode(chunk, encoding) if isinstance(chunk, str) else chunk)
+        return count
+
+    @property
+    def buffer_size(self) -> int:
+        """Deprecated: :attr:`writable_length` (SK-15)."""
+        warnings.warn('buffer_size: use writable_length', DeprecationWarning, stacklevel=2)
+        return self.writable_length
+
+    def address(self) -> Record:
+        """Own ``{address, family, port}``; empty without an IP connection (SK-13)."""
+        handle = self._handle
+        info = handle.get_sock_name() if handle is not None else None
+        if info is None:
+            return Record()
+        return Record(address=info[0], family=info[2], port=info[1])
+
+    def _name(self, peer: bool) -> Any:
+        """Own or the peer's (address, port, family), asked of the system once."""
+        names = self._names
+        if names is None:
+            if self._handle is None:
+                return None
+            names = self._names = [None, None]
+        if names[peer] is None and self._handle is not None:
+            handle = self._handle
+            names[peer] = handle.get_peer_name() if peer else handle.get_sock_name()
+        return names[peer]
+
+    @property
+    def local_address(self) -> str | None:
+        """Own IP address; None when not connected, destroyed, or on a Unix socket (SK-24)."""
+        name = self._name(False)
+        return None if name is None else str(name[0])
+
+    @property
+    def local_port(self) -> int | None:
+        """Own port, or None (SK-25)."""
+        name = self._name(False)
+        return None if name is None else int(name[1])
+
+    @property
+    def local_family(self) -> str | None:
+        """'IPv4', 'IPv6' or None (SK-26)."""
+        name = self._name(False)
+        return None if name is None else str(name[2])
+
+    @property
+    def remote_address(self) -> str | None:
+        """The peer's IP address; None when not connected, or on a Unix socket (SK-30)."""
+        name = self._name(True)
+        return None if name is None else str(name[0])
+
+    @property
+    def remote_port(self) -> int | None:
+        """The peer's port, or None (SK-32)."""
+        name = self._name(True)
+        return None if name is None else int(name[1])
+
+    @property
+    def remote_family(self) -> str | None:
+        """'IPv4', 'IPv6' or None (SK-31)."""
+        name = self._name(True)
+        return None if name is None else str(name[2])
+
+    def __repr__(self) -> str:
+        words = [type(self).__name__]
+        handle = self._handle
+        if self._connecting:
+            words.append('connecting')
+        elif handle is not None:
+            words.append(f'fd={handle.fd}')
+            if self.remote_address is not None:
+                words.append(f'{_place(self._name(False))} -> {_place(self._name(True))}')
+        words.append(f'{self.ready_state}, {describe(self)}')
+        return f'<{" ".join(words)}>'
+
+    # -- awaiting ---------------------------------------------------------------------------------
+
+    def __await__(self: _S) -> Generator[Any, None, _S]:
+        return self._wait_connected().__await__()
+
+    async def _wait_connected(self: _S) -> _S:
+        """Connected, or the error raised; cancelling it destroys the socket."""
+        if self._handle is not None and not self._connecting:
+            return self
+        if self._life & L_DESTROYED:
+            raise self._error or state_error('ERR_SOCKET_CLOSED')
+        import asyncio
+
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def connected() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def failed(error: Any = None) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        def closed() -> None:
+            failed(self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
+
+        self.once('connect', connected)
+        self.on('error', failed)
+        self.on('close', closed)
+        try:
+            await future
+        except asyncio.CancelledError:
+            self.destroy()
+            raise
+        finally:
+            self.off('connect', connected)
+            self.off('error', failed)
+            self.off('close', closed)
+        return self
+
+
+def _place(name: Any) -> str:
+    if name is None:
+        return '?'
+    host, port, family = name
+    return f'[{host}]:{port}' if family == 'IPv6' else f'{host}:{port}'
+
+
+def create_connection(*args: Any, **options: Any) -> Socket:
+    """Make a socket and connect it; returns the socket, which is connecting (MF-10 to MF-15).
+
+    Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
+    ``connect(options[, listener])``, or keywords. The options are those of :class:`Socket` and of
+    :meth:`Socket.connect` together, and ``timeout`` (ms): ``set_timeout`` before connecting.
+    ``await connect(...)`` gives the connected socket or raises the error.
+    """
+    plain, callback = connect_call('connect', args, options)
+    timeout = plain.get('timeout')
+    own = {name: value for name, value in plain.items() if name not in _ONLY_CONNECT}
+    sock = Socket(own)
+    if channels.client_socket.has_subscribers:
+        channels.client_socket.publish({'socket': sock})
+    if timeout:
+        sock.set_timeout(timeout)
+    if sock.destroyed:
+        # SK-10: a signal that was aborted already; the socket never connects.
+        return sock
+    sock._connect(plain, callback)
+    return sock
+
+
+_ONLY_CONNECT = CONNECT_OPTIONS - {
+    'block_list',
+    'keep_alive',
+    'keep_alive_initial_delay',
+    'no_delay',
+    'type_of_service',
+}
+
+#: The same function under Node's shorter name (MF-15).
+connect = create_connection

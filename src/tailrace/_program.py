@@ -1,0 +1,92 @@
+"""``tailrace.run`` and ``python -m tailrace``: a program that ends when nothing is left to do."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _runtime
+from ._net.defaults import parse_flags
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ['main', 'run']
+
+USAGE = """usage: python -m tailrace [flags] script.py [arguments]
+       python -m tailrace --demo
+
+Runs the script, then the event loop until nothing is left that could call back.
+
+flags:
+  --no-network-family-autoselection
+  --network-family-autoselection-attempt-timeout=MS
+  --demo      a demonstration on real sockets
+  --version   the version of tailrace
+"""
+
+
+def _default_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
+    return asyncio.SelectorEventLoop()
+
+
+def run(
+    main: Callable[[], Any] | Coroutine[Any, Any, Any] | None = None,
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Any:
+    """Run a program as Node does, and return what ``main`` returns (GEN-11).
+
+    ``main`` is a coroutine, a coroutine function, a plain function or nothing. The loop runs until
+    ``main`` is done and no ref'd server, socket, timer or request is left. An exception that
+    nobody catches (in a listener, a timer, a tick, or an 'error' event without a listener) ends it
+    and comes out here (GEN-12).
+
+    ``loop_factory`` makes the event loop, by default an ``asyncio.SelectorEventLoop``; for example
+    ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError
+    inside a running event loop: there, use tailrace as it is.
+    """
+    return _runtime.run(main, loop_factory or _default_loop)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``python -m tailrace``; returns the exit status."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args[:1] in (['--version'], ['-V']):
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print('tailrace', version('tailrace'))
+        except PackageNotFoundError:
+            print('tailrace (not installed)')
+        return 0
+    if not args or args[0] in ('-h', '--help'):
+        print(USAGE, end='')
+        return 0 if args else 2
+    if args == ['--demo']:
+        from . import _demo
+
+        return _demo.main()
+    rest = parse_flags(args)
+    if not rest or rest[0].startswith('-'):
+        print(USAGE, end='', file=sys.stderr)
+        return 2
+    script = rest[0]
+    sys.argv[:] = rest
+    sys.path[0] = str(_folder(script))
+    # The script's own module lives on for as long as its callbacks may run: its globals are
+    # what its listeners see.
+    keep = runpy.run_path(script, run_name='__main__')
+    run()
+    del keep
+    return 0
+
+
+def _folder(script: str) -> Any:
+    import pathlib
+
+    return pathlib.Path(script).resolve().parent

@@ -1,0 +1,37 @@
+"""Node's ``net`` module: TCP and IPC servers and clients.
+
+``from tailrace import net`` reads like ``import net from 'node:net'``. Every name exists in both
+spellings: ``net.create_server`` and ``net.createServer``.
+"""
+
+from ._addr import BlockList, SocketAddress, is_ip, is_ipv4, is_ipv6
+from ._names import module_names
+from ._net.bound import BoundSocket
+from ._net.defaults import (
+    get_default_auto_select_family,
+    get_default_auto_select_family_attempt_timeout,
+    set_default_auto_select_family,
+    set_default_auto_select_family_attempt_timeout,
+)
+from ._net.server import Server, create_server
+from ._net.socket import Socket, connect, create_connection
+
+__all__ = [
+    'BlockList',
+    'BoundSocket',
+    'Server',
+    'Socket',
+    'SocketAddress',
+    'connect',
+    'create_connection',
+    'create_server',
+    'get_default_auto_select_family',
+    'get_default_auto_select_family_attempt_timeout',
+    'is_ip',
+    'is_ipv4',
+    'is_ipv6',
+    'set_default_auto_select_family',
+    'set_default_auto_select_family_attempt_timeout',
+]
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())

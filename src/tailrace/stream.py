@@ -1,0 +1,21 @@
+"""Node's ``stream`` module, as far as sockets need it."""
+
+from ._names import module_names
+from ._stream.duplex import Duplex, PassThrough, Transform
+from ._stream.marks import get_default_high_water_mark, set_default_high_water_mark
+from ._stream.readable import Readable
+from ._stream.stream import Stream
+from ._stream.writable import Writable
+
+__all__ = [
+    'Duplex',
+    'PassThrough',
+    'Readable',
+    'Stream',
+    'Transform',
+    'Writable',
+    'get_default_high_water_mark',
+    'set_default_high_water_mark',
+]
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())
