@@ -25,6 +25,15 @@ class AbortTimeoutError(NodeError, TimeoutError):
     name = 'TimeoutError'
 
 
+class AbortReason(AbortError):
+    """The reason of an abort for which none was given; its code is that of the DOM's AbortError."""
+
+    code = 20  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__('This operation was aborted')
+
+
 @node_names
 class AbortSignal:
     """Tells that something is to stop. Made by an :class:`AbortController` or the functions here.
@@ -92,7 +101,7 @@ class AbortSignal:
         if self._aborted:
             return
         self._aborted = True
-        self._reason = AbortError() if reason is None else reason
+        self._reason = AbortReason() if reason is None else reason
         for undo in self._cleanup:
             undo()
         self._cleanup.clear()

@@ -172,7 +172,11 @@ class Runtime(Ticks):
 
     def _look_for_exit(self) -> None:
         self._exit_check = False
-        if self._on_idle is not None and not self.holders and not self.queue:
+        if self._on_idle is None or self.holders:
+            return
+        if self.queue:
+            self.check_exit()
+        else:
             self._on_idle()
 
     # -- timers -----------------------------------------------------------------------------
@@ -264,6 +268,18 @@ def next_tick(fn: Callable[..., object], *args: Any) -> None:
     current().push(fn, args)
 
 
+class _TaskHolder:
+    """A listener's task keeps the program alive: what it has begun is not cut off."""
+
+    __slots__ = ('_task',)
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+
+    def describe(self) -> tuple[str, str]:
+        return 'task', self._task.get_name()
+
+
 def spawn(
     coroutine: Coroutine[Any, Any, Any], failed: Callable[[Exception], object] | None = None
 ) -> asyncio.Future[Any]:
@@ -278,9 +294,12 @@ def spawn(
         raise RuntimeError('a coroutine listener needs a running event loop')
     task = loop.create_task(coroutine)
     runtime.tasks.add(task)
+    holder = _TaskHolder(task)
+    runtime.hold(holder)
 
     def done(task: asyncio.Future[Any]) -> None:
         runtime.tasks.discard(task)
+        runtime.release(holder)
         if task.cancelled():
             return
         error = task.exception()

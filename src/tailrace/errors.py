@@ -355,7 +355,7 @@ def system_error(
     where = path if address is None else address
     if where is not None:
         text += f' {where!r}' if '\0' in where else f' {where}'
-    if port is not None:
+    if port is not None and port > 0:
         text += f':{port}'
     if local_address is not None or local_port is not None:
         text += f' from {local_address or "*"}:{local_port or 0}'
@@ -366,7 +366,8 @@ def system_error(
     error.syscall = syscall
     if address is not None:
         error.address = address
-    if port is not None:
+    # As in Node: a port 0 is not told, and -1 stands with the path of a server.
+    if port:
         error.port = port
     if local_address is not None:
         error.local_address = local_address

@@ -49,6 +49,7 @@ class _ErrorMonitor:
 error_monitor = _ErrorMonitor()
 
 _ANY = 1 << 30
+_MISSING: Any = object()
 
 
 class Listener:
@@ -168,7 +169,7 @@ class EventEmitter:
 
     # -- adding -----------------------------------------------------------------------------
 
-    def on(self, event: Any, listener: Any = None, /) -> Any:
+    def on(self, event: Any, listener: Any = _MISSING, /) -> Any:
         """Add ``listener`` for ``event``; returns the emitter (EE-02).
 
         Without a listener it is a decorator: ``@server.on('connection')`` (EE-10). The same
@@ -176,7 +177,7 @@ class EventEmitter:
         emitter takes the error as :meth:`_rejected` says. Raises ERR_INVALID_ARG_TYPE if the
         listener cannot be called, TypeError if it has a required keyword-only parameter.
         """
-        if listener is None:
+        if listener is _MISSING:
             return self._decorator(event, False)
         self._add(event, listener, False, False)
         return self
@@ -186,9 +187,9 @@ class EventEmitter:
         self._add(event, listener, False, False)
         return self
 
-    def once(self, event: Any, listener: Any = None, /) -> Any:
+    def once(self, event: Any, listener: Any = _MISSING, /) -> Any:
         """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03)."""
-        if listener is None:
+        if listener is _MISSING:
             return self._decorator(event, True)
         self._add(event, listener, True, False)
         return self

@@ -158,7 +158,7 @@ class ListenHandle(Handle, Protocol):
         """Unix: bind the path (leading NUL: abstract, Linux only); DONE or an errno (EINVAL)."""
 
     def chmod(self, bits: int) -> int:
-        """Add permission bits to the socket file (readableAll 0o444, writableAll 0o222; AM-45)."""
+        """Set the mode of the socket file to exactly ``bits`` (0o444, 0o222, 0o666; LS-21)."""
 
     def open(self, fd: int) -> int:
         """Take over a bound or listening descriptor; DONE or an errno (EINVAL: not listenable)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
 import sys
 import warnings
 from collections.abc import Callable
@@ -399,7 +398,7 @@ class PipeListener(Listener):
             return errno.EINVAL
         path = self._file[0]
         try:
-            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | bits)
+            os.chmod(path, bits)
         except OSError as error:
             return code_of(error)
         return DONE

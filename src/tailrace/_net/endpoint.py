@@ -85,7 +85,6 @@ class Endpoint(Duplex):
         '_settings',
         '_timeout',
         '_under_way',
-        '_when_connected',
     )
 
     def _setup(self, options: dict[str, Any]) -> None:
@@ -129,8 +128,6 @@ class Endpoint(Duplex):
         self._attempted: list[str] | None = None
         #: The chunk that was written while connecting: (data, done).
         self._held_write: tuple[Any, Callable[[BaseException | None], object]] | None = None
-        #: What waits for the connection: reading, the end of writing.
-        self._when_connected: list[Callable[[], object]] | None = None
         self._settings = Settings.of({})
         self._block_list = checked_block_list(None)
         self._idle: Idle | None = None
@@ -241,15 +238,13 @@ class Endpoint(Duplex):
         self._r &= ~R_READING
 
     def _later(self, fn: Callable[[], object]) -> None:
-        if self._when_connected is None:
-            self._when_connected = []
-        self._when_connected.append(fn)
+        self.once('connect', fn)
 
     def _write(self, chunk: Any, encoding: str, callback: Any) -> None:
         # Only here while there is no sink: connecting, or never connected.
         data = encode(chunk, encoding) if isinstance(chunk, str) else chunk
         if self._connecting:
-            self._held_write = (data, callback)
+            self._hold_write(data, callback)
         elif self._handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
@@ -258,11 +253,35 @@ class Endpoint(Duplex):
     def _writev(self, chunks: list[tuple[Any, str]], callback: Any) -> None:
         parts = [encode(c, name) if isinstance(c, str) else c for c, name in chunks]
         if self._connecting:
-            self._held_write = (parts, callback)
+            self._hold_write(parts, callback)
         elif self._handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
             self._give(self._handle.writev(parts, _code_callback(callback, 'write')), callback)
+
+    def _hold_write(self, data: Any, callback: Any) -> None:
+        self._held_write = (data, callback)
+        self.once('connect', self._send_held)
+        self.once('close', self._fail_held)
+
+    def _send_held(self) -> None:
+        self.off('close', self._fail_held)
+        held, self._held_write = self._held_write, None
+        handle = self._handle
+        if held is None:
+            return
+        data, callback = held
+        if handle is None:
+            callback(state_error('ERR_SOCKET_CLOSED'))
+        else:
+            give = handle.writev if isinstance(data, list) else handle.write
+            self._give(give(data, _code_callback(callback, 'write')), callback)
+
+    def _fail_held(self) -> None:
+        self.off('connect', self._send_held)
+        held, self._held_write = self._held_write, None
+        if held is not None:
+            held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 
     def _give(self, code: int, callback: Any) -> None:
         if code == DONE:
@@ -303,10 +322,15 @@ class Endpoint(Duplex):
         handle, self._handle = self._handle, None
         if handle is not None:
             self._counted = (handle.bytes_read, handle.bytes_written)
-            self._names = [None, None]
+            self._names = [None, self._names[1] if self._names is not None else None]
 
             def closed() -> None:
-                self._closed(had_error)
+                if had_error:
+                    # One turn of the loop later, so that a task that waits for the error (an
+                    # `async for`) sees it before 'close', as in Node.
+                    self._run().soon(self._closed, True)
+                else:
+                    self._closed(False)
 
             if not (self._reset_asked and handle.reset(closed) == DONE):
                 handle.close(closed)
@@ -330,10 +354,6 @@ class Endpoint(Duplex):
             self.emit('close')
         else:
             self.emit('close', had_error)
-        held, self._held_write = self._held_write, None
-        self._when_connected = None
-        if held is not None:
-            held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 
     def _close_nt(self) -> None:
         # 'close' follows the handle's own closing, see _closed.
@@ -348,8 +368,6 @@ class Endpoint(Duplex):
     # -- connecting -------------------------------------------------------------------------------
 
     def _connect(self, options: dict[str, Any], callback: Any) -> None:
-        if options.get('port') is None and options.get('path') is None:
-            raise MissingArgsError('a connect needs options.port or options.path')
         if self._under_way is not None and not self._life & L_DESTROYED:
             raise system_error('EALREADY', 'connect')
         bound = self._handle
@@ -359,6 +377,8 @@ class Endpoint(Duplex):
             self._revive()
         if callback is not None:
             self.once('connect', callback)
+        if options.get('port') is None and options.get('path') is None:
+            raise MissingArgsError('a connect needs options.port or options.path')
         # As in Node: a connect that raises for its options leaves the socket connecting.
         self._connecting = True
         plan = check_plan(options)
@@ -408,7 +428,6 @@ class Endpoint(Duplex):
         self._w |= W_KEEP_TEXT
         if w & W_ABSENT:
             self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
-        self._when_connected = None
         self._held_write = None
         self._counted = (0, 0)
         self._names = None
@@ -426,7 +445,7 @@ class Endpoint(Duplex):
         self.emit('timeout')
 
     def _connected(self, handle: StreamHandle) -> None:
-        """The connection is there: 'connect', what waited for it, 'ready'."""
+        """The connection is there: 'connect' (for which what had to wait listens too), 'ready'."""
         machine, self._under_way = self._under_way, None
         self._attempted = machine.attempted if machine is not None else None
         self._connecting = False
@@ -436,17 +455,6 @@ class Endpoint(Duplex):
         if self._settings is not None:
             self._settings.apply(handle)
         self.emit('connect')
-        waiting, self._when_connected = self._when_connected, None
-        held, self._held_write = self._held_write, None
-        if self._handle is handle:
-            if held is not None:
-                data, callback = held
-                give = handle.writev if isinstance(data, list) else handle.write
-                self._give(give(data, _code_callback(callback, 'write')), callback)
-            for fn in waiting or ():
-                fn()
-        elif held is not None:
-            held[1](state_error('ERR_SOCKET_CLOSED'))
         self.emit('ready')
         if self._handle is handle and not self._r & (R_PAUSED | R_ABSENT):
             self._take(0)

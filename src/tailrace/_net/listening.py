@@ -146,8 +146,8 @@ class Listening:
 
     def _listen_on_path(self, path: str) -> None:
         options = self._options
-        bits = (0o444 if options.get('readable_all') else 0) | (
-            0o222 if options.get('writable_all') else 0
+        bits = (0o444 if options.get('readable_all') is True else 0) | (
+            0o222 if options.get('writable_all') is True else 0
         )
         if bits and path.startswith('\0'):
             bad_value('options.path', 'no abstract name with readable_all or writable_all', path)
@@ -212,7 +212,11 @@ class Listening:
         self._runtime.push(self._server._listening_nt, ())
 
     def _fail(self, code: int, address: str | None, port: int | None) -> None:
-        error = system_error(code, 'listen', address=address, port=port)
+        reason: int | str = code
+        if port == -1 and system_error(code, 'listen').code == 'ENOENT':
+            # libuv, and so Node, says EACCES of a directory that is not there.
+            reason = 'EACCES'
+        error = system_error(reason, 'listen', address=address, port=port)
         self._runtime.push(self._server._failed, (error,))
 
     def _follow_signal(self) -> None:

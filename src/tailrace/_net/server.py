@@ -46,6 +46,15 @@ class Server(EventEmitter):
     'close'.
     """
 
+    allow_half_open: bool = False
+    pause_on_connect: bool = False
+    no_delay: bool = False
+    keep_alive: bool = False
+    #: ms
+    keep_alive_initial_delay: Any = 0
+    high_water_mark: int | float = 0
+    block_list: BlockList | None = None
+
     def __init__(
         self, options: Any = None, connection_listener: Any = None, /, **keywords: Any
     ) -> None:
@@ -63,13 +72,14 @@ class Server(EventEmitter):
         if mark is not None:
             mark = check_number('options.high_water_mark', mark)
         self.high_water_mark = get_default_high_water_mark() if mark is None or mark < 0 else mark
-        self.block_list: BlockList | None = checked_block_list(opts.get('block_list'))
+        self.block_list = checked_block_list(opts.get('block_list'))
         self._max_connections: int | float | None = None
         self.max_connections = opts.get('max_connections')
         self._drop_max_connection: bool | None = None
         self._handle: ListenHandle | None = None
         self._listening: Listening | None = None
         self._path: str | None = None
+        self._has_listened = False
         self._connections = 0
         self._sent_to_children = False
         self._refed = True
@@ -108,6 +118,7 @@ class Server(EventEmitter):
         """``listening.py`` has a listening handle for us."""
         self._handle = handle
         self._path = path
+        self._has_listened = True
         handle.owner = self
         handle.on_connection = self._incoming
         handle.on_accept_error = self._accept_failed
@@ -220,9 +231,12 @@ class Server(EventEmitter):
 
     @property
     def connections(self) -> int | None:
-        """Deprecated: :meth:`get_connections`; None once a socket was sent to a child (SV-28)."""
+        """Deprecated: :meth:`get_connections` (SV-28).
+
+        None before the server has ever listened, and once a socket was sent to a child.
+        """
         warnings.warn('connections: use get_connections()', DeprecationWarning, stacklevel=2)
-        return None if self._sent_to_children else self._connections
+        return self._connections if self._has_listened and not self._sent_to_children else None
 
     @property
     def max_connections(self) -> int | float | None:

@@ -18,7 +18,7 @@ from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
-from .endpoint import Endpoint
+from .endpoint import Endpoint, checked_block_list
 from .options import CONNECT_OPTIONS, connect_call, socket_call
 from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
 
@@ -275,6 +275,15 @@ class Socket(Endpoint):
         return self._server
 
     @property
+    def block_list(self) -> Any:
+        """The BlockList given to the constructor, or None; may be set (CN-22)."""
+        return self._block_list
+
+    @block_list.setter
+    def block_list(self, value: Any) -> None:
+        self._block_list = checked_block_list(value)
+
+    @property
     def connecting(self) -> bool:
         """Whether ``connect()`` is under way (SK-19)."""
         return self._connecting
@@ -321,9 +330,11 @@ class Socket(Endpoint):
         return count
 
     @property
-    def buffer_size(self) -> int:
-        """Deprecated: :attr:`writable_length` (SK-15)."""
+    def buffer_size(self) -> int | None:
+        """Deprecated: :attr:`writable_length`; None before connect() (SK-15)."""
         warnings.warn('buffer_size: use writable_length', DeprecationWarning, stacklevel=2)
+        if self._handle is None and not self._connecting:
+            return None
         return self.writable_length
 
     def address(self) -> Record:
@@ -366,7 +377,7 @@ class Socket(Endpoint):
 
     @property
     def remote_address(self) -> str | None:
-        """The peer's IP address; None when not connected, or on a Unix socket (SK-30)."""
+        """The peer's IP address; None without one; once read it stays (SK-30)."""
         name = self._name(True)
         return None if name is None else str(name[0])
 

@@ -9,6 +9,7 @@ from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
     L_DESTROYED,
+    L_ERROR_EMITTED,
     R_ABSENT,
     R_END_EMITTED,
     W_ABSENT,
@@ -56,10 +57,10 @@ class Chunks:
             if chunk is not None:
                 return chunk
             error = stream._error
-            if error is not None:
+            if error is not None and stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
                 self._finish(True)
                 raise error
-            if stream._r & (R_END_EMITTED | R_ABSENT):
+            if error is None and stream._r & (R_END_EMITTED | R_ABSENT):
                 self._finish(False)
                 raise StopAsyncIteration
             if stream._life & L_CLOSE_EMITTED:

@@ -130,13 +130,7 @@ class WriteSide(ReadSide):
         """
         # Fast path: bytes, nobody to call back, nothing before it: one call of the sink, no
         # change of state (measured in bench/experiments/stream_paths.py).
-        if (
-            callback is None
-            and encoding is None
-            and type(chunk) is bytes
-            and not self._w & W_BUSY
-            and len(chunk) < self._w_hwm
-        ):
+        if callback is None and encoding is None and type(chunk) is bytes and not self._w & W_BUSY:
             sink = self._sink
             if sink is not None:
                 code = sink(chunk, self._sink_done)
@@ -147,7 +141,10 @@ class WriteSide(ReadSide):
                 self._w_len = self._w_size = size
                 self._pending += 1
                 if code < 0:
-                    return True
+                    if size < self._w_hwm:
+                        return True
+                    self._w |= W_NEED_DRAIN
+                    return False
                 self._w |= W_SYNC
                 self._written(self._sink_error(code))
                 self._w &= ~W_SYNC
@@ -193,10 +190,6 @@ class WriteSide(ReadSide):
             return False
         self._pending += 1
         self._w_len += size
-        # Node's rule: the mark counts the chunk itself, whether or not the kernel takes it at once.
-        below = self._w_len < self._w_hwm
-        if not below:
-            self._w |= W_NEED_DRAIN
         if self._w & W_WAIT:
             if self._w_buf is None:
                 self._w_buf = deque()
@@ -204,6 +197,10 @@ class WriteSide(ReadSide):
             self._w |= W_BUFFERED
         else:
             self._send(chunk, name, size, done)
+        # Node's rule: what counts is what is left, after a write that was done at once (AM-35).
+        below = self._w_len < self._w_hwm or self._w_len == 0
+        if not below:
+            self._w |= W_NEED_DRAIN
         return below and not self._w & W_DEAD
 
     def _send(self, chunk: Any, name: str, size: int, done: Done | None) -> None:
