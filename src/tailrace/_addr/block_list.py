@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from socket import AF_INET, inet_pton
 from typing import ClassVar, NoReturn, TypeVar
 
 from tailrace._names import node_names
@@ -181,19 +182,20 @@ class BlockList:
         Text that is no address of the family is not blocked; a ``type`` of no known family counts
         as ``'ipv6'``, as in Node. Raises only ERR_INVALID_ARG_TYPE.
         """
-        if address.__class__ is str:
-            # Fast path: a million rules, half the time of what follows is spent in covers().
-            if type == 'ipv4':
-                number = number_v4(address)
-                return number >= 0 and self._rules.cover_v4.covers(number)
-        elif isinstance(address, SocketAddress):
+        if type == 'ipv4' and address.__class__ is str:
+            # Fast path: number_v4 written out, 0.07 of 1.3 us with a million rules.
+            try:
+                number = _from_bytes(inet_pton(AF_INET, address), 'big')
+            except (OSError, ValueError):
+                return False
+            return self._rules.cover_v4.covers(number)
+        if isinstance(address, SocketAddress):
             return self._check_number(address._key[0], address._key[1])
-        elif not isinstance(address, str):
+        if not isinstance(address, str):
             bad_type('address', 'text or a SocketAddress', address)
-        text = str(address)
         if type is None or check_str('type', type).lower() == 'ipv4':
-            return self._check_number(4, number_v4(text))
-        return self._check_number(6, number_v6(text))
+            return self._check_number(4, number_v4(address))
+        return self._check_number(6, number_v6(address))
 
     def _check_number(self, family: int, number: int) -> bool:
         if number < 0:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Any
 
-from .intervals import Coverage, coverage_v4, coverage_v6
+from .columns import Words
+from .intervals import Coverage, CoverageV4, CoverageV6
 from .ip import MAPPED, MASK32
 from .shelf import STAMP_BITS, Kind, Shelf
 
@@ -57,8 +57,8 @@ class RuleSet:
         self._shelves = {
             (kind, family): Shelf(kind, family) for kind in _KINDS for family in (4, 6)
         }
-        self.cover_v4: Coverage[Any] = coverage_v4()
-        self.cover_v6: Coverage[Any] = coverage_v6()
+        self.cover_v4: Coverage[Words] = CoverageV4()
+        self.cover_v6: Coverage[tuple[Words, ...]] = CoverageV6()
 
     @property
     def size(self) -> int:
