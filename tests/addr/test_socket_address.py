@@ -187,7 +187,8 @@ def test_total_order_family_address_port_label() -> None:
         six('::ffff:9.0.0.0'),
         six('2001::'),
     ]
-    assert sorted(reversed(ordered)) == ordered
+    backward = list(reversed(ordered))
+    assert sorted(backward) == ordered
     for (i, a), (j, b) in itertools.product(enumerate(ordered), repeat=2):
         assert (a < b, a <= b, a > b, a >= b, a == b) == (i < j, i <= j, i > j, i >= j, i == j)
     for compare in ('__lt__', '__le__', '__gt__', '__ge__', '__eq__'):
