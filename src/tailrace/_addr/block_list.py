@@ -14,19 +14,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from socket import AF_INET, inet_pton
 from typing import ClassVar, NoReturn, TypeVar
 
 from tailrace._names import node_names
 from tailrace._validate import bad_type, bad_value, check_int, check_str, out_of_range, shown
 from tailrace.errors import InvalidAddressError, InvalidArgValueError, NodeError
 
-from .ip import MASK32, number_v4, number_v6
+from .ip import MAPPED, MASK32, number_v4, number_v6
 from .rule_set import Batch, RuleSet
 from .socket_address import SocketAddress
 
 __all__ = ['BlockList']
 
 _from_bytes = int.from_bytes
+_MAPPED_END = MAPPED | MASK32
 _PREFIXES = {str(n): n for n in range(129)}
 _is_whole = re.compile(r'0|-?[1-9][0-9]*').fullmatch
 _rule_matches = re.compile(r'(Address|Subnet|Range): IPv([46]) ([^ ]+)').fullmatch
@@ -182,32 +184,35 @@ class BlockList:
         as ``'ipv6'``, as in Node. Raises only ERR_INVALID_ARG_TYPE.
         """
         if address.__class__ is str:
-            # Fast path: a million rules, half the time of what follows is spent in covers().
+            # Fast paths: with a million rules checking an IPv4 address takes about 1 us, of which
+            # writing number_v4 out saves 0.07, and an IPv6 address 1.5 us.
             if type == 'ipv4':
-                number = number_v4(address)
-                return number >= 0 and self._rules.cover_v4.covers(number)
-        elif isinstance(address, SocketAddress):
-            return self._check_number(address._key[0], address._key[1])
-        elif not isinstance(address, str):
+                try:
+                    number = _from_bytes(inet_pton(AF_INET, address), 'big')
+                except (OSError, ValueError):
+                    return False
+                return self._rules.cover_v4.covers(number)
+            if type == 'ipv6':
+                return self._check_v6(number_v6(address))
+        if isinstance(address, SocketAddress):
+            version, number = address._key[:2]
+            return self._rules.cover_v4.covers(number) if version == 4 else self._check_v6(number)
+        if not isinstance(address, str):
             bad_type('address', 'text or a SocketAddress', address)
-        text = str(address)
         if type is None or check_str('type', type).lower() == 'ipv4':
-            return self._check_number(4, number_v4(text))
-        return self._check_number(6, number_v6(text))
+            number = number_v4(address)
+            return number >= 0 and self._rules.cover_v4.covers(number)
+        return self._check_v6(number_v6(address))
 
-    def _check_number(self, family: int, number: int) -> bool:
-        if number < 0:
-            return False
-        if family == 4:
-            return self._rules.cover_v4.covers(number)
-        if number >> 32 == 0xFFFF:
-            return self._rules.cover_v4.covers(number & MASK32)
-        return self._rules.cover_v6.covers(number)
+    def _check_v6(self, number: int) -> bool:
+        if number > _MAPPED_END or 0 <= number < MAPPED:
+            return self._rules.cover_v6.covers(number)
+        return number >= 0 and self._rules.cover_v4.covers(number & MASK32)
 
     def _check_text(self, host: str) -> bool:
         """Whether an address of either family, as ``getpeername`` gives it, is blocked."""
         if ':' in host:
-            return self._check_number(6, number_v6(host))
+            return self._check_v6(number_v6(host))
         number = number_v4(host)
         return number >= 0 and self._rules.cover_v4.covers(number)
 
@@ -215,7 +220,7 @@ class BlockList:
         """Whether an address in network order, 4 or 16 bytes, is blocked."""
         if len(address) == 4:
             return self._rules.cover_v4.covers(_from_bytes(address, 'big'))
-        return self._check_number(6, _from_bytes(address, 'big'))
+        return self._check_v6(_from_bytes(address, 'big'))
 
     @property
     def rules(self) -> list[str]:

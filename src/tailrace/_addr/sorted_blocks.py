@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
-from .columns import Layout
+from .columns import Layout, Words
 
 __all__ = ['BLOCK', 'SortedBlocks']
 
@@ -45,7 +45,7 @@ class SortedBlocks(Generic[B]):
         starts = range(0, len(keys), size)
         self._firsts: list[int] = [keys[i] for i in starts]
         self._keys: list[B] = [self._layout.make(keys[i : i + size]) for i in starts]
-        self._values: list[array[int]] = [array(self._code, values[i : i + size]) for i in starts]
+        self._values: list[Words] = [array(self._code, values[i : i + size]) for i in starts]
 
     def find(self, key: int) -> tuple[int, int]:
         """Block and index of the last entry that is not above ``key``; block -1 if none is."""
