@@ -41,9 +41,9 @@ __all__ = [
 #: Hint: only families that the host itself has an address of (DN-04).
 ADDRCONFIG: int = socket.AI_ADDRCONFIG
 #: Hint: with family 6, IPv4-mapped addresses if there is no IPv6 address.
-V4MAPPED: int = socket.AI_V4MAPPED
+V4MAPPED: int = getattr(socket, 'AI_V4MAPPED', 0)
 #: Hint: with V4MAPPED, both the IPv6 and the mapped addresses.
-ALL: int = socket.AI_ALL
+ALL: int = getattr(socket, 'AI_ALL', 0)
 
 _ORDERS = ('verbatim', 'ipv4first', 'ipv6first')
 _OPTIONS = ('family', 'hints', 'all', 'order', 'verbatim')
