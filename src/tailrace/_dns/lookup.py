@@ -6,6 +6,7 @@ This file knows getaddrinfo; it refuses to know sockets, and who asks.
 
 from __future__ import annotations
 
+import os
 import socket
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -52,6 +53,8 @@ _FAMILY: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
 
 _default_order = 'verbatim'
 _pool = Pool()
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_pool.renew)
 
 #: What asks the system: (host name, family 0/4/6, hints) → (address, family) pairs, or OSError.
 Resolver = Callable[[str, int, int], list[tuple[str, int]]]
