@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
 import subprocess
 import sys
@@ -312,7 +314,7 @@ def test_a_callback_comes_with_its_ticks_after_it() -> None:
 def test_dn09_errors(raised: Exception, code: str) -> None:
     async def main() -> list[Any]:
         got: list[Any] = []
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=code) as caught:
             await ask(given(raised))
         over = asyncio.Event()
         ask(given(raised), callback=lambda *args: (got.extend(args), over.set()))
@@ -432,14 +434,15 @@ def test_pool_threads_end_when_nothing_waits() -> None:
 
 def test_gen10_a_lookup_asked_before_there_is_a_loop_is_made_in_run() -> None:
     got: list[Any] = []
-    with pytest.raises(RuntimeError, match='enough'):
-        # An exception of a callback ends run(): proof that the callback ran inside it.
-        def callback(error: Any, address: str) -> None:
-            got.append(address)
-            raise RuntimeError('enough')
 
-        ask(given(BOTH), callback=callback)
-        assert [one.describe() for one in _runtime.current().holders] == [('lookup', 'h.test')]
+    def callback(error: Any, address: str) -> None:
+        got.append(address)
+        raise RuntimeError('enough')
+
+    ask(given(BOTH), callback=callback)
+    assert [one.describe() for one in _runtime.current().holders] == [('lookup', 'h.test')]
+    # An exception of a callback ends run(): proof that the callback ran inside it.
+    with pytest.raises(RuntimeError, match='enough'):
         _runtime.run(None, asyncio.new_event_loop)
     assert got == ['192.0.2.1']
 
@@ -492,6 +495,32 @@ def test_a_resolver_that_hangs_does_not_hold_up_the_end_of_the_program() -> None
     assert (done.stdout, done.stderr, done.returncode) == ('abandoned\nover\n', '', 0)
 
 
+FORKED = """
+import asyncio, os, threading
+from tailrace._dns.lookup import _pool, lookup
+for _ in range(4):
+    _pool.submit(threading.Event().wait)
+if os.fork():
+    raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+async def main():
+    return (await lookup('localhost', family=4)).address
+print(asyncio.run(main()), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+def test_the_pool_works_after_a_fork() -> None:
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore::DeprecationWarning', '-c', FORKED],
+        env={'PYTHONPATH': SOURCE},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ('127.0.0.1\n', '', 0)
+
+
 def test_a_failed_lookup_that_nobody_awaits_is_reported() -> None:
     async def main() -> list[str]:
         heard: list[str] = []
@@ -507,8 +536,6 @@ def test_a_failed_lookup_that_nobody_awaits_is_reported() -> None:
         ask(given(BOTH), callback=lambda: answered.set())
         await answered.wait()
         while not heard:
-            import gc
-
             gc.collect()
             await asyncio.sleep(0)
         return heard
