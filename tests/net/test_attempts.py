@@ -6,7 +6,7 @@ import errno
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace._net.attempts import Attempts, interleave
@@ -282,6 +282,16 @@ def test_cn24_a_listener_may_abort(moment: str, mode: str) -> None:
     assert world.waiting() == 0
 
 
+def test_cn24_a_listener_may_abort_after_the_only_attempt_has_failed() -> None:
+    world = World({'a': 'ECONNREFUSED 5'})
+    report = Said(world)
+    machine = make(world, report, 'a')
+    report.hooks['failed'] = machine.abort
+    machine.start()
+    world.run()
+    assert world.log == ['0 try a', '5 failed a ECONNREFUSED']
+
+
 def test_af05_an_attempt_is_closed_before_the_next_begins() -> None:
     world = World({'a': 'hole', 'b': 'ok 1'})
     report = Said(world)
@@ -318,6 +328,7 @@ deeds = st.one_of(
 )
 
 
+@settings(max_examples=300)
 @given(
     names=st.permutations('abcxyz').flatmap(
         lambda order: st.integers(1, 6).map(lambda n: ''.join(order[:n]))

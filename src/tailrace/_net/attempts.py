@@ -272,7 +272,7 @@ class Attempts:
                 return
             self._next += 1
             if self._try_next(self._begin(self._next - 1)):
-                if self._next < len(self._targets) and not self._over:
+                if self._next < len(self._targets):
                     self._timer = self._clock.call_later(self._timeout, self._time_is_up)
                 return
 
@@ -389,8 +389,6 @@ class Attempts:
     def _drop(self, attempt: _Attempt, error: Exception) -> None:
         """``attempt`` is over with ``error``: its handle is closed, what it still says unheard."""
         self._live.remove(attempt)
-        if attempt.waiting is not None:
-            attempt.waiting.close()
         attempt.handle.close()
         self._record(attempt, error)
 
