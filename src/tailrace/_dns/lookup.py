@@ -6,6 +6,7 @@ This file knows getaddrinfo; it refuses to know sockets, and who asks.
 
 from __future__ import annotations
 
+import os
 import socket
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -41,9 +42,9 @@ __all__ = [
 #: Hint: only families that the host itself has an address of (DN-04).
 ADDRCONFIG: int = socket.AI_ADDRCONFIG
 #: Hint: with family 6, IPv4-mapped addresses if there is no IPv6 address.
-V4MAPPED: int = socket.AI_V4MAPPED
+V4MAPPED: int = getattr(socket, 'AI_V4MAPPED', 0)
 #: Hint: with V4MAPPED, both the IPv6 and the mapped addresses.
-ALL: int = socket.AI_ALL
+ALL: int = getattr(socket, 'AI_ALL', 0)
 
 _ORDERS = ('verbatim', 'ipv4first', 'ipv6first')
 _OPTIONS = ('family', 'hints', 'all', 'order', 'verbatim')
@@ -52,6 +53,8 @@ _FAMILY: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
 
 _default_order = 'verbatim'
 _pool = Pool()
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_pool.renew)
 
 #: What asks the system: (host name, family 0/4/6, hints) → (address, family) pairs, or OSError.
 Resolver = Callable[[str, int, int], list[tuple[str, int]]]

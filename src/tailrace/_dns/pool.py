@@ -9,7 +9,6 @@ This file knows threads; it refuses to know loops, runtimes and errors.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,12 +23,13 @@ class Pool:
 
     def __init__(self, size: int = 4) -> None:
         self.size = size
-        self._reset()
-        if hasattr(os, 'register_at_fork'):
-            # A child has none of the parent's threads, and perhaps a lock that one of them held.
-            os.register_at_fork(after_in_child=self._reset)
+        self.renew()
 
-    def _reset(self) -> None:
+    def renew(self) -> None:
+        """Forget everything, for the child of a fork.
+
+        It has none of its parent's threads, and perhaps a lock that one of them held.
+        """
         self._lock = threading.Lock()
         self._line: deque[Callable[[], object]] = deque()
         self._running = 0

@@ -2,14 +2,14 @@
 
 Three kinds, told apart by what the function declares:
 
-- Node's: ``lookup(host, options, callback)``: three positional parameters or any number. It answers
-  by calling ``callback(error, address, family)``, with ``all`` ``callback(error, list)``, at once or
-  later. What it raises comes out of the connect, as in Node.
+- Node's: ``lookup(host, options, callback)``: three positional parameters or any number. It
+  answers by calling ``callback(error, address, family)``, with ``all`` ``callback(error, list)``,
+  at once or later. What it raises comes out of the connect, as in Node.
 - a plain function of fewer: what it returns is the answer, what it raises the error.
 - a coroutine function, or one that returns an awaitable: likewise.
 
-A returned answer may be an address, ``(address, family)``, ``{address, family}`` or a list of these;
-an answer by callback is taken as it is, as in Node: the asker finds out whether it is any good.
+A returned answer may be an address, ``(address, family)``, ``{address, family}`` or a list of
+these; an answer by callback is taken as it is, as in Node: the asker sees whether it is any good.
 
 This file refuses to know what an answer is for.
 """
@@ -17,8 +17,8 @@ This file refuses to know what an answer is for.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._addr.ip import is_ip
@@ -26,6 +26,9 @@ from .._names import Record
 from ..errors import AbortError, UnhandledError
 from ..events import Listener, is_coroutine_function
 from .lookup import lookup, lookup_error
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ['Resolution', 'entries']
 
@@ -36,10 +39,12 @@ Answer = Callable[[Exception | None, Any, Any], object]
 class Resolution:
     """One question to a ``lookup`` function; ``answer`` is called at most once.
 
+    ``owner`` is blamed for what a listener raises while it is told an answer that comes later.
+
     ``options`` for the function are ``{family, hints, all}``: None for what was not asked.
     """
 
-    __slots__ = ('__weakref__', '_answer', '_every', '_host', '_runtime', '_under_way')
+    __slots__ = ('__weakref__', '_answer', '_every', '_host', '_owner', '_runtime', '_under_way')
 
     def __init__(
         self,
@@ -50,41 +55,44 @@ class Resolution:
         hints: int,
         every: bool,
         answer: Answer,
+        owner: object = None,
     ) -> None:
         self._answer: Answer | None = answer
         self._host = host
         self._every = every
+        self._owner = owner
         self._runtime = _runtime.current()
-        #: What to abandon or cancel.
+        #: What abandon() stops: a lookup of the system, a coroutine, the task or future of one.
         self._under_way: Any = None
         options = Record(family=family, hints=hints, all=True if every else None)
         if function is None:
-            self._under_way = lookup(host, options, self._called_back)
+            self._under_way = lookup(host, options, self._blamed(self._called_back))
             return
         listener = Listener(function, True)
         if listener.at_most >= 3:
             result = function(*listener.fit((host, options, self._called_back)))
             if is_coroutine_function(function):
-                self._await(result, by_callback=True)
+                self._await(result, self._callback_task_done)
             return
         try:
             result = function(*listener.fit((host, options)))
         except Exception as error:
-            self._runtime.push(self._take, (lookup_error(error, host), None, None))
+            self._runtime.push(self._blamed(self._failed), (error,))
             return
         if inspect.isawaitable(result):
-            self._await(result, by_callback=False)
+            self._await(result, self._task_done)
         else:
-            self._runtime.push(self._returned, (result,))
+            self._runtime.push(self._blamed(self._returned), (result,))
 
     def abandon(self) -> None:
         """Never answer. The system's lookup is abandoned, a coroutine is cancelled."""
         self._answer = None
         self._runtime.release(self)
         under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            stop = getattr(under_way, 'abandon', None) or under_way.cancel
-            stop()
+        for stop in ('abandon', 'cancel', 'close'):
+            if hasattr(under_way, stop):
+                getattr(under_way, stop)()
+                break
 
     def describe(self) -> tuple[str, str]:
         return 'lookup', self._host
@@ -107,35 +115,65 @@ class Resolution:
             self._runtime.release(self)
             answer(error, address, family)
 
+    def _failed(self, error: Exception) -> None:
+        self._take(lookup_error(error, self._host), None, None)
+
+    def _blamed(self, fn: Callable[..., object]) -> Callable[..., None]:
+        """``fn``, with what a listener raises in it blamed on the owner (``Runtime.uncaught``)."""
+
+        def call(*args: Any) -> None:
+            try:
+                fn(*args)
+            except Exception as error:
+                self._runtime.uncaught(error, self._owner)
+
+        return call
+
     # -- coroutines -------------------------------------------------------------------------
 
-    def _await(self, awaitable: Awaitable[Any], *, by_callback: bool) -> None:
+    def _await(self, awaitable: Any, done: Callable[[asyncio.Future[Any]], None]) -> None:
         # It is a request under way: without a hold the program would end before its answer.
         self._runtime.hold(self)
-        self._runtime.with_loop(lambda _: self._spawn(awaitable, by_callback))
+        self._under_way = awaitable
 
-    def _spawn(self, awaitable: Awaitable[Any], by_callback: bool) -> None:
-        task = _runtime.spawn(self._run(awaitable, by_callback))
-        if self._answer is None and not by_callback:
-            task.cancel()
-        else:
-            self._under_way = task
+        def start(loop: asyncio.AbstractEventLoop) -> None:
+            import asyncio
 
-    async def _run(self, awaitable: Awaitable[Any], by_callback: bool) -> None:
-        enter = self._runtime.enter
-        try:
-            result = await awaitable
-        except Exception as error:
-            enter(self._take, (lookup_error(error, self._host), None, None), None)
-        except BaseException as error:
-            # Cancelled by somebody else; after abandon() there is no answer to give.
-            enter(self._take, (AbortError(cause=error), None, None), None)
-            raise
+            if self._under_way is awaitable:
+                # The task runs the user's coroutine itself: cancelled before its first step, a
+                # wrapper would leave the coroutine inside it never awaited.
+                task = asyncio.ensure_future(awaitable, loop=loop)
+                self._under_way = task
+                task.add_done_callback(done)
+
+        self._runtime.with_loop(start)
+
+    def _task_done(self, task: asyncio.Future[Any]) -> None:
+        if task.cancelled():
+            self._enter(self._take, AbortError(), None, None)
+            return
+        error = task.exception()
+        if isinstance(error, Exception):
+            self._task_failed(error)
+        elif error is None:
+            self._enter(self._returned, task.result())
+
+    def _callback_task_done(self, task: asyncio.Future[Any]) -> None:
+        """The coroutine of a callback-style function is over; it may have answered before."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._task_failed(error)
+        self._runtime.release(self)
+
+    def _task_failed(self, error: Exception) -> None:
+        if self._answer is None:
+            # It has answered or was abandoned: nobody else would hear of this.
+            self._runtime.enter(self._runtime.uncaught, (error, self._owner), None)
         else:
-            if by_callback:
-                self._runtime.release(self)
-            else:
-                enter(self._returned, (result,), None)
+            self._enter(self._failed, error)
+
+    def _enter(self, fn: Callable[..., object], *args: Any) -> None:
+        self._runtime.enter(self._blamed(fn), args, None)
 
 
 def entries(answers: Any) -> list[tuple[Any, Any]]:

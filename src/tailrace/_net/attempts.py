@@ -9,13 +9,13 @@ SE-03 to SE-05, CN-20 to CN-22, CN-24). Three ways of trying, all transitions in
     Several addresses, what Node documents: one attempt at a time; a failed one is followed at once
     by the next, each but the last is given up after the attempt timeout, before the next begins.
 *race*
-    RFC 8305 section 5: after the same time the next attempt begins while the earlier ones go on; a
+    RFC 8305 section 5: after the same time the next attempt begins while earlier ones go on; a
     failure begins the next at once; the first to connect wins, the losers are closed.
 
-The order of the reports is that of recorded traces. It differs in ways that look like accidents, and
-programs see them: a single attempt is announced before the block list is asked, and an error that
-comes back from the call itself is not a "failed attempt" there; in a series a refused address is a
-failed attempt that was never announced, and a bind that fails is not reported at all, only listed.
+The order of the reports is that of recorded traces. It differs in ways that look like accidents,
+and programs see them: a single attempt is announced before the block list is asked, and an error
+that comes back from the call itself is not a "failed attempt" there; in a series a blocked address
+is a failed attempt that was never announced, and a bind that fails is only listed in the error.
 
 This file refuses to know sockets, loops, names and event emitters: handles, clock and report are
 given. Listeners run inside the reports and may end everything, so after each one the machine looks
@@ -191,7 +191,7 @@ class Attempts:
         return self._over
 
     def start(self) -> None:
-        """Begin. A single attempt may end inside the call (a bind that fails, a blocked address)."""
+        """Begin. It may end inside the call (a bind that fails, a blocked address)."""
         if len(self._targets) == 1:
             self._try_only()
         else:
@@ -272,7 +272,7 @@ class Attempts:
                 return
             self._next += 1
             if self._try_next(self._begin(self._next - 1)):
-                if self._next < len(self._targets) and not self._over:
+                if self._next < len(self._targets):
                     self._timer = self._clock.call_later(self._timeout, self._time_is_up)
                 return
 
@@ -387,7 +387,7 @@ class Attempts:
         self._report.gave_up(error)
 
     def _drop(self, attempt: _Attempt, error: Exception) -> None:
-        """``attempt`` is over with ``error``: its handle is closed and what it still says unheard."""
+        """``attempt`` is over with ``error``: its handle is closed, what it still says unheard."""
         self._live.remove(attempt)
         attempt.handle.close()
         self._record(attempt, error)

@@ -18,12 +18,14 @@ from .._dns.lookup import ADDRCONFIG, check_family, check_hints, check_hostname
 from .._dns.resolve import Resolution, entries
 from .._handles import StreamHandle
 from .._validate import (
+    MAX_TIMEOUT,
     bad_type,
     check_callable,
     check_number,
     check_port,
     check_str,
     milliseconds,
+    out_of_range,
     shown,
 )
 from ..errors import (
@@ -60,11 +62,6 @@ class Plan(NamedTuple):
     #: Ms for all of it, resolving included; 0: no limit.
     connect_timeout: float
 
-    @property
-    def deferred(self) -> bool:
-        """Whether the attempt begins after the current callback (an IP literal)."""
-        return self.path is None and bool(self.literal)
-
 
 #: The options that :func:`check_plan` reads, for ``merge_options``.
 PLAN_OPTIONS = (
@@ -91,6 +88,8 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
     get = options.get
     limit = get('connect_timeout')
     limit = 0 if limit is None else milliseconds('options.connect_timeout', limit)
+    if limit > MAX_TIMEOUT:
+        out_of_range('options.connect_timeout', f'at most {MAX_TIMEOUT} ms', limit)
     if get('path') is not None and get('path') != '':
         path = check_str('options.path', get('path'))
         return Plan(path, '', 0, 0, None, 0, None, '', 0, False, False, 0, limit)
@@ -162,6 +161,7 @@ class Connecting:
     """Carries out a plan; exactly one ``connected`` or ``gave_up``, unless aborted.
 
     ``open_handle(family)`` makes an unconnected handle for family 4 or 6, or for 0 a pipe.
+    ``owner`` is blamed for what listeners raise (see ``Runtime.uncaught``).
     """
 
     __slots__ = (
@@ -170,6 +170,7 @@ class Connecting:
         '_deadline',
         '_open',
         '_over',
+        '_owner',
         '_plan',
         '_report',
         '_resolution',
@@ -181,7 +182,9 @@ class Connecting:
         report: ConnectReport,
         clock: Clock,
         open_handle: Callable[[int], StreamHandle],
+        owner: object = None,
     ) -> None:
+        self._owner = owner
         self._plan = plan
         self._report = report
         self._clock = clock
@@ -210,18 +213,7 @@ class Connecting:
             # The caller adds its listeners first.
             self._clock.tick(lambda: self._attempt([(plan.host, plan.literal)]))
         else:
-            resolution = Resolution(
-                plan.lookup,
-                plan.host,
-                family=plan.family,
-                hints=plan.hints,
-                every=plan.select,
-                answer=self._answered,
-            )
-            if self._over:
-                resolution.abandon()
-            else:
-                self._resolution = resolution
+            self._resolve()
 
     def abort(self, closed: Callable[[], object] | None = None) -> bool:
         """End it, in any phase; nothing is connected or given up after this (CN-24).
@@ -233,6 +225,27 @@ class Connecting:
         return self._attempts is not None and self._attempts.abort(closed)
 
     # -- phases -----------------------------------------------------------------------------
+
+    def _resolve(self) -> None:
+        plan = self._plan
+        try:
+            resolution = Resolution(
+                plan.lookup,
+                plan.host,
+                family=plan.family,
+                hints=plan.hints,
+                every=plan.select,
+                answer=self._answered,
+                owner=self._owner,
+            )
+        except BaseException:
+            # Raised to the caller of connect(): nothing may go on behind its back.
+            self.abort()
+            raise
+        if self._over:
+            resolution.abandon()
+        elif self._attempts is None:
+            self._resolution = resolution
 
     def _answered(self, error: Exception | None, address: Any, family: Any) -> None:
         plan, report = self._plan, self._report
