@@ -1,11 +1,10 @@
-"""What the handle layer costs: echo of 1 KiB over 100 connections, bare handles beside asyncio's and
-uvloop's own protocols.
+"""What the handle layer costs: echo of 1 KiB over 100 connections, beside bare protocols.
 
 Each server runs in a process of its own; one client process (epoll, no asyncio) keeps one message
-under way on each connection and counts the answers. What counts is the processor time that the server
-spends on one request (user and system, without its start): a client in Python is slower than the
-faster servers, and other programs may share the machine. Servers take turns for several rounds; the
-cheapest round of each counts. The last column is the speed compared with asyncio's Protocol.
+under way on each connection and counts the answers. What counts is the processor time that the
+server spends on one request (user and system, without its start): a client in Python is slower than
+the faster servers, and other programs may share the machine. Servers take turns for several rounds;
+the cheapest round of each counts. The last column is the speed beside asyncio's Protocol.
 
 Run it with ``python bench/experiments/handle_echo.py [seconds] [rounds] [size] [connections]``.
 """

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from .._runtime import Runtime
 from . import DONE, PENDING
-from .pending import Data, as_bytes
+from .pending import Data, Pending, as_bytes
 from .pipe import AF_UNIX, Pipe
 from .reading import CHUNK, code_of
 from .stream import FULL, NO_SIGNAL
@@ -173,6 +173,10 @@ class FdPipe(Pipe):
         if sent:
             self._parcels.popleft()
         return sent
+
+    def _fail_writes(self, pending: Pending, code: int) -> None:
+        self._parcels.clear()
+        super()._fail_writes(pending, code)
 
     # -- closing ----------------------------------------------------------------------------
 
