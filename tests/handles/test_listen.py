@@ -144,6 +144,7 @@ def test_close_cancels_a_connect(run, make_log):
     async def main():
         log = make_log()
         listener = tcp_server()
+        listener.on_connection = lambda conn: conn.close()
         client = make.tcp(current())
         client.connect(*listener.get_sock_name()[:2], 4, log.to('connected'))
         client.close(log.to('closed'))

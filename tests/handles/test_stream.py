@@ -80,7 +80,6 @@ def test_collected_while_open_warns_and_closes(run, ends, kind):
         handle, other = ends(kind)
         with pytest.warns(ResourceWarning, match=f'unclosed handle {kind} fd={handle.fd}'):
             del handle
-            gc.collect()
         assert other.recv(1) == b''
 
     run(main)
@@ -619,7 +618,7 @@ def test_everything_works_before_there_is_a_loop(loop_factory, ends, kind, make_
         await asyncio.gather(asyncio.to_thread(take, other, given), log.until(('filled', 0)))
         other.close()
         await log.until(('end',))
-        assert log[0] == ('gone',)
+        assert ('gone',) in log
         await closed(handle)
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
