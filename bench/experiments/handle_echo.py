@@ -1,10 +1,10 @@
-"""What the handle layer costs: echo of 1 KiB over 100 connections, bare handles beside asyncio's and
-uvloop's own protocols.
+"""What the handle layer costs: echo of 1 KiB over 100 connections, beside bare protocols.
 
 Each server runs in a process of its own; one client process (epoll, no asyncio) keeps one message
-under way on each connection and counts the answers. Servers take turns, several rounds, and the best
-round of each counts: on a shared machine the best is the least disturbed one. The figure is requests
-per second; the last column compares with asyncio's Protocol.
+under way on each connection and counts the answers. What counts is the processor time that the
+server spends on one request (user and system, without its start): a client in Python is slower than
+the faster servers, and other programs may share the machine. Servers take turns for several rounds;
+the cheapest round of each counts. The last column is the speed beside asyncio's Protocol.
 
 Run it with ``python bench/experiments/handle_echo.py [seconds] [rounds] [size] [connections]``.
 """
@@ -65,7 +65,7 @@ async def serve(kind: str) -> None:
         listener.bind('127.0.0.1', 0, 4, False, False)
         listener.listen(511)
         port = listener.get_sock_name()[1]
-    print(port, flush=True)
+    print(port, time.process_time(), flush=True)
     await asyncio.Event().wait()
 
 
@@ -92,8 +92,8 @@ def run_server(name: str) -> None:
         runner.run(serve(kind))
 
 
-def measure(port: int, seconds: float, size: int, connections: int) -> float:
-    """Answers per second."""
+def measure(port: int, seconds: float, size: int, connections: int) -> tuple[int, float]:
+    """Answers, and answers per second."""
     message = b'x' * size
     poll = select.epoll()
     sockets = {}
@@ -119,25 +119,27 @@ def measure(port: int, seconds: float, size: int, connections: int) -> float:
                 sock.sendall(message)
     for sock in sockets.values():
         sock.close()
-    return count / (now - started)
+    return count, count / (now - started)
 
 
 def main(seconds: float = 2, rounds: int = 3, size: int = 1024, connections: int = 100) -> None:
-    best: dict[str, float] = {}
+    best: dict[str, tuple[float, float]] = {}
     for _ in range(rounds):
         for name in os.environ.get('SERVERS', ' '.join(SERVERS)).split():
             process = subprocess.Popen(
                 [sys.executable, __file__, 'serve', name], stdout=subprocess.PIPE
             )
             assert process.stdout is not None
-            port = int(process.stdout.readline())
-            rate = measure(port, seconds, size, connections)
-            best[name] = max(rate, best.get(name, 0))
+            port, before = process.stdout.readline().split()
+            count, rate = measure(int(port), seconds, size, connections)
             process.terminate()
-            process.wait()
-    base = best.get('protocol-asyncio', 1)
-    for name, rate in best.items():
-        print(f'{name:20} {rate:10.0f}/s {rate / base:6.2f}')
+            process.stdout.close()
+            _, process.returncode, usage = os.wait4(process.pid, 0)
+            cost = (usage.ru_utime + usage.ru_stime - float(before)) / count
+            best[name] = min((cost, rate), best.get(name, (1.0, 0.0)))
+    base = best.get('protocol-asyncio', (0.0, 0.0))[0]
+    for name, (cost, rate) in best.items():
+        print(f'{name:20} {cost * 1e6:6.2f} us {base / cost:6.2f}   ({rate:.0f}/s)')
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ an event, a stream or an exception class of ours. **The contract:**
 6. *Reading.* Between ``read_start`` and ``read_stop`` bytes go to ``on_read(data)``; when that
    returns ``False`` exactly, reading stops as if ``read_stop`` had been called. The end of
    the stream is ``on_end()``, a failure ``on_error(errno)``; after either, reading has stopped.
-   One ``recv`` per readiness event; more only while it came back full.
+   One ``recv`` per readiness event; it asks for more after one that came back full.
 7. *Writing.* ``write`` and ``writev`` converge in one place. They try to send at once. What the
    kernel does not take stays in order and is sent when the descriptor is writable; the bytes are
    kept as a snapshot (a caller's ``bytearray`` is copied, ``bytes`` are not). ``write_queue_size``

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from .._runtime import Runtime
 from . import ListenHandle, StreamHandle
+from .fdpass import FdPipe
 from .listen import PipeListener, TcpListener
 from .pipe import AF_UNIX, Pipe
 from .reading import RawSocket
 from .tcp import Tcp
 
-__all__ = ['guess_kind', 'pipe', 'pipe_listener', 'tcp', 'tcp_listener']
+__all__ = ['fd_pipe', 'guess_kind', 'pipe', 'pipe_listener', 'tcp', 'tcp_listener']
 
 
 def tcp(runtime: Runtime) -> Tcp:
@@ -25,6 +26,11 @@ def tcp(runtime: Runtime) -> Tcp:
 def pipe(runtime: Runtime) -> Pipe:
     """A Unix-domain connection to be."""
     return Pipe(runtime)
+
+
+def fd_pipe(runtime: Runtime) -> FdPipe:
+    """A Unix-domain connection that carries descriptors too."""
+    return FdPipe(runtime)
 
 
 def tcp_listener(runtime: Runtime) -> TcpListener:
@@ -67,5 +73,5 @@ def guess_kind(fd: int) -> str | None:
 if TYPE_CHECKING:
     # The type checker compares the classes with the contract here.
     _runtime = Runtime()
-    _streams: list[StreamHandle] = [Tcp(_runtime), Pipe(_runtime)]
+    _streams: list[StreamHandle] = [Tcp(_runtime), Pipe(_runtime), FdPipe(_runtime)]
     _listeners: list[ListenHandle] = [TcpListener(_runtime), PipeListener(_runtime)]

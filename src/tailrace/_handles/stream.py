@@ -1,7 +1,8 @@
 """A connection: bytes in, bytes out, over one non-blocking descriptor.
 
 What TCP and Unix sockets share beyond receiving (``reading.py``): writing, the queue behind a full
-kernel buffer, shutdown, connecting and closing. The contract is in ``__init__.py``; its rule numbers are cited.
+kernel buffer, shutdown, connecting and closing. The contract whose rules are cited is in
+``__init__.py``.
 
 This file refuses to know addresses and options (``tcp.py``, ``pipe.py``), and the loop
 (``engine.py``).
@@ -23,16 +24,16 @@ from . import DONE, PENDING
 from .pending import IOV_MAX, Data, Pending, as_bytes
 from .reading import RawSocket, Receiver, code_of, ignore
 
-__all__ = ['Stream']
+__all__ = ['FULL', 'NO_SIGNAL', 'Stream']
 
 # send(2): no SIGPIPE, should the program have given that signal its default action back (Python
 # ignores it from the start). Systems without the flag rely on that.
-_NO_SIGNAL: Final = int(getattr(socket, 'MSG_NOSIGNAL', 0))
+NO_SIGNAL: Final = int(getattr(socket, 'MSG_NOSIGNAL', 0))
 _HAS_SENDMSG: Final = hasattr(RawSocket, 'sendmsg')
 
 # The kernel has no room now, and says writable when it has. ENOBUFS: "the output queue for a
 # network interface was full" (send(2)); macOS says it for Unix sockets under load.
-_FULL: Final = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS))
+FULL: Final = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS))
 
 
 # Winsock's word for it is WSAEWOULDBLOCK. On POSIX that is EAGAIN, and an error: a Unix socket
@@ -60,9 +61,9 @@ class Stream(Receiver):
             self._enqueue([data], size, 0, done)
             return PENDING
         try:
-            sent: int = sock.send(data, _NO_SIGNAL)
+            sent: int = sock.send(data, NO_SIGNAL)
         except OSError as error:
-            if code_of(error) not in _FULL:
+            if code_of(error) not in FULL:
                 return code_of(error)
             sent = 0
         else:
@@ -95,7 +96,7 @@ class Stream(Receiver):
                 try:
                     count = self._send_list(part)
                 except OSError as error:
-                    if code_of(error) in _FULL:
+                    if code_of(error) in FULL:
                         break
                     if not sent:
                         return code_of(error)
@@ -116,10 +117,10 @@ class Stream(Receiver):
         """Send several chunks with one system call; how many bytes the kernel took."""
         sock = self._sock
         if len(chunks) == 1:
-            return int(sock.send(chunks[0], _NO_SIGNAL))
+            return int(sock.send(chunks[0], NO_SIGNAL))
         if _HAS_SENDMSG:
-            return int(sock.sendmsg(chunks, (), _NO_SIGNAL))
-        return int(sock.send(b''.join(chunks), _NO_SIGNAL))
+            return int(sock.sendmsg(chunks, (), NO_SIGNAL))
+        return int(sock.send(b''.join(chunks), NO_SIGNAL))
 
     def _enqueue(
         self, chunks: list[Any], size: int, sent: int, done: Callable[[int], object]
@@ -163,7 +164,7 @@ class Stream(Receiver):
                 sent = self._send_list(pending.batch())
             except OSError as error:
                 code = code_of(error)
-                if code not in _FULL:
+                if code not in FULL:
                     self._fail_writes(pending, code)
                 return
             pending.took(sent)
