@@ -9,6 +9,7 @@
  *
  *   echo     --connections N --size BYTES    any size: both directions run at once, so it is bulk too
  *   latency  --size BYTES                    one connection, each round trip timed
+ *            --spin                          poll instead of sleeping until the echo is there
  *   connect  --connections N --size BYTES    connect, one echo, close; N of them at a time
  *   idle     reads numbers from standard input; for each, opens connections up to that many, says so
  *            on a line of output, and holds them; ends at the end of input
@@ -41,7 +42,7 @@ struct usage {
 static struct {
     const char *mode, *host, *path;
     long port, connections, size, warmup, duration, watch;
-    bool verify;
+    bool verify, spin;
 } options = {.host = "127.0.0.1", .connections = 1, .size = 64, .warmup = 200, .duration = 1000};
 
 static struct address target;
@@ -263,6 +264,11 @@ static void run_latency(void) {
         one.sent = one.got = 0;
         send_more(&one);
         for (bool whole = false; !whole;) {
+            if (options.spin && one.sent == (size_t)options.size) {
+                whole = take_echo(&one);
+                if (!whole && now_ns() - before > PATIENCE_NS) die("a message did not come back");
+                continue;
+            }
             if (wait_for_events(before + PATIENCE_NS) == 0) die("a message did not come back");
             if (events[0].events & EPOLLOUT) send_more(&one);
             whole = take_echo(&one);
@@ -340,6 +346,10 @@ static void read_options(int count, char **words) {
         const char *word = words[i];
         if (!strcmp(word, "--verify")) {
             options.verify = true;
+            continue;
+        }
+        if (!strcmp(word, "--spin")) {
+            options.spin = true;
             continue;
         }
         if (++i == count) die("%s lacks its value", word);

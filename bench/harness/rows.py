@@ -5,7 +5,7 @@ order of rounds, other peers' figures, or how results are shown.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,13 @@ class Row:
 
 
 def traffic(
-    peer: Peer, setting: Setting, mode: str, connections: int, size: int, factor: float = 1.0
+    peer: Peer,
+    setting: Setting,
+    mode: str,
+    connections: int,
+    size: int,
+    *more: str,
+    factor: float = 1.0,
 ) -> dict[str, Any]:
     """One run of the generator against a fresh server; `factor` stretches both durations."""
     warmup, duration = int(setting.warmup * factor), int(setting.duration * factor)
@@ -69,6 +75,7 @@ def traffic(
             *('--connections', str(connections), '--size', str(size)),
             *('--warmup', str(warmup), '--duration', str(duration)),
             *(['--verify'] if setting.verify else []),
+            *more,
         ]
         result = launch.generate(
             command, core=setting.generator_core, seconds=60 + (warmup + duration) / 1000
@@ -95,8 +102,16 @@ def rate(mode: str, connections: int, size: int) -> Measure:
 
 
 def latency(peer: Peer, setting: Setting) -> dict[str, Any]:
-    result = traffic(peer, setting, 'latency', 1, 64)
+    """The generator polls: waking its idle core would cost more than any server does."""
+    result = traffic(peer, setting, 'latency', 1, 64, '--spin')
     return {'value': result['p50_us'], **result}
+
+
+def latency_on_one_core(peer: Peer, setting: Setting) -> dict[str, Any]:
+    """Both on the server's core: no idle core is woken, so the work alone is left."""
+    result = traffic(peer, replace(setting, generator_core=setting.server_core), 'latency', 1, 64)
+    # Taking turns on a core is what this row is about, not a disturbance.
+    return {'value': result['p50_us'], **result, 'disturbed': False}
 
 
 def memory(peer: Peer, setting: Setting) -> dict[str, Any]:
@@ -201,6 +216,15 @@ ROWS: dict[str, Row] = {
             False,
             ALL,
             latency,
+            targets=(Target('<=', 1.1, 'uvloop-protocol'),),
+        ),
+        Row(
+            'latency-1core',
+            'the same, server and generator on one core',
+            'µs',
+            False,
+            ALL,
+            latency_on_one_core,
             targets=(Target('<=', 1.1, 'uvloop-protocol'),),
         ),
         Row(
