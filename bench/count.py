@@ -1,9 +1,9 @@
 """Counts instructions per echoed message: `python bench/count.py` (see bench/README.md).
 
 A count is repeatable where a time is not, so it can be a regression check. The server runs under
-valgrind's callgrind; a client plays N messages, then a second run 2N; the difference over N is one
-message's cost, without start-up and shutdown. The server is stopped while a batch is sent, so that it
-finds every connection ready at once and the number of its loop's turns does not depend on chance.
+valgrind's callgrind; a client plays N messages, then in a second run 2N; the difference over N is
+one message's cost, without start-up and shutdown. The server is stopped while a batch is sent, so
+that it finds every connection ready at once and its loop's turns do not depend on chance.
 
 It knows peers by their command line only and counts user-space instructions, never the kernel's.
 """
@@ -88,8 +88,10 @@ def total(file: Path) -> int:
     raise Failed('callgrind wrote no total')
 
 
-def counted(command: list[str], env: dict[str, str], *, connections: int, batches: int, size: int) -> int:
-    """Instructions of one server's whole life in which it echoed `connections x batches` messages."""
+def counted(
+    command: list[str], env: dict[str, str], *, connections: int, batches: int, size: int
+) -> int:
+    """Instructions of a server's life in which it echoed `connections x batches` messages."""
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory) / 'callgrind.out'
         wrapped = [
@@ -126,7 +128,7 @@ def measure(peer: Peer, tools: Tools, options: argparse.Namespace) -> dict[str, 
 def regressions(
     measured: dict[str, dict[str, Any]], baseline: dict[str, dict[str, Any]], tolerance: float
 ) -> list[str]:
-    """What grew by more than `tolerance` (0.03 is 3%) over the recorded count; one line for each."""
+    """A line for each count that grew by more than `tolerance` (0.03 is 3%)."""
     found = []
     for name, entry in measured.items():
         known = baseline.get(name)
@@ -151,7 +153,10 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--build', action='append', default=[], metavar='NAME=DIR')
     parser.add_argument('--json', type=Path, metavar='FILE', default=RESULTS / 'counts.json')
     parser.add_argument(
-        '--check', type=Path, metavar='FILE', help='fail when a count grew over the one recorded there'
+        '--check',
+        type=Path,
+        metavar='FILE',
+        help='fail when a count grew over the one recorded there',
     )
     parser.add_argument('--tolerance', type=float, default=0.03, help='growth allowed (0.03)')
     options = parser.parse_args(words)

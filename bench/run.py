@@ -1,7 +1,7 @@
-"""Measures tailrace beside its peers and prints the table: `python bench/run.py` (see bench/README.md).
+"""Measures tailrace beside its peers and prints the table (how and what: bench/README.md).
 
-This file decides the order of things (rounds, rotation, what is skipped) and writes the result; how a
-server is started or a row is played is in `harness`.
+This file decides the order of things (rounds, rotation, what is skipped) and writes the result; how
+a server is started or a row is played is in `harness`.
 """
 
 import argparse
@@ -83,9 +83,7 @@ def say(text: str) -> None:
 
 def peers_of(row: Row, available: dict[str, Peer]) -> list[Peer]:
     """The row's peers that can run, in the row's order, each build after the plain one."""
-    return [
-        peer for name in row.peers for peer in available.values() if peer.base_name == name
-    ]
+    return [peer for name in row.peers for peer in available.values() if peer.base_name == name]
 
 
 def play(
@@ -127,6 +125,7 @@ def row_result(
         'higher_is_better': row.higher_is_better,
         'base': row.base,
         'wanted': [target.text() for target in row.targets],
+        'goals': [[target.op, target.factor, target.against] for target in row.targets],
         'peers': summary,
         'targets': verdicts,
     }

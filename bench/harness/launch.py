@@ -90,7 +90,7 @@ def server(
     core: int | None = None,
     start_seconds: float = START_SECONDS,
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A running server and its port; it is ended on leaving. Raises `Failed` if it does not start."""
+    """A running server and its port, ended on leaving. Raises `Failed` if it does not start."""
     with tempfile.TemporaryFile('w+') as complaints:
         process = start(
             command,

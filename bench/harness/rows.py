@@ -16,7 +16,7 @@ from .stats import Target
 
 # Share of the window in which the server or the generator was ready to run and had no core.
 DISTURBED = 0.05
-# The first connections pay for tables and arenas; the slope between these two counts is what one costs.
+# The first connections pay for tables and arenas; the slope between these counts is one's cost.
 IDLE_FROM, IDLE_TO = 1000, 9000
 IMPORT_REPEATS = 5
 

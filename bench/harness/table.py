@@ -6,7 +6,7 @@ It knows the shape of the result file (bench/README.md) and no process, peer or 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-DASH = '–'
+DASH = '-'
 
 
 def number(value: float | None) -> str:

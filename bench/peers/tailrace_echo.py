@@ -16,9 +16,7 @@ def run(description: str, on_connection: Callable[[Any], Any]) -> None:
     options = _command_line.parse(description)
     server = net.create_server()
     server.on('connection', on_connection)
-    server.listen(
-        options.port, '127.0.0.1', lambda: _command_line.ready(server.address()['port'])
-    )
+    server.listen(options.port, '127.0.0.1', lambda: _command_line.ready(server.address()['port']))
     if options.uvloop:
         import uvloop
 
