@@ -9,7 +9,6 @@
  *
  *   echo     --connections N --size BYTES    any size: both directions run at once, so it is bulk too
  *   latency  --size BYTES                    one connection, each round trip timed
- *            --spin                          poll instead of sleeping until the echo is there
  *   connect  --connections N --size BYTES    connect, one echo, close; N of them at a time
  *   idle     reads numbers from standard input; for each, opens connections up to that many, says so
  *            on a line of output, and holds them; ends at the end of input
@@ -42,7 +41,7 @@ struct usage {
 static struct {
     const char *mode, *host, *path;
     long port, connections, size, warmup, duration, watch;
-    bool verify, spin;
+    bool verify;
 } options = {.host = "127.0.0.1", .connections = 1, .size = 64, .warmup = 200, .duration = 1000};
 
 static struct address target;
@@ -97,8 +96,10 @@ static void open_connection(struct connection *one, bool rotate) {
     static uint32_t opened;
     int fd = socket(target.to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) die("socket: %s", strerror(errno));
-    no_delay(fd, &target);
-    if (rotate && target.to.any.sa_family == AF_INET && ntohl(target.to.ip4.sin_addr.s_addr) >> 24 == 127) {
+    /* One message and no more: Nagle has nothing to hold back. */
+    if (!rotate) no_delay(fd, &target);
+    if (rotate && target.to.any.sa_family == AF_INET &&
+        ntohl(target.to.ip4.sin_addr.s_addr) >> 24 == 127) {
         int on = 1;
         struct sockaddr_in from = {.sin_family = AF_INET};
         from.sin_addr.s_addr = htonl(0x7f000101u + opened % SOURCES);
@@ -129,8 +130,8 @@ static void send_more(struct connection *one) {
 }
 
 /* True when the whole message has come back. */
-static bool take_echo(struct connection *one) {
-    ssize_t n = recv(one->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+static bool take_echo(struct connection *one, int flags) {
+    ssize_t n = recv(one->fd, buffer, sizeof buffer, flags);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (n < 0) die("recv: %s", strerror(errno));
     if (n == 0) die("the server closed a connection after %zu of %ld bytes", one->got, options.size);
@@ -154,7 +155,7 @@ static void probe(struct connection *one) {
 
 static void open_up_to(struct connection *all, long from, long to) {
     for (long i = from; i < to; i++) {
-        open_connection(&all[i], to > 20000);
+        open_connection(&all[i], false);
         if (i % OPEN_AT_ONCE == OPEN_AT_ONCE - 1 || i == to - 1) probe(&all[i]);
     }
 }
@@ -215,7 +216,7 @@ static void run_echo(void) {
         for (int i = 0; i < ready; i++) {
             struct connection *one = events[i].data.ptr;
             if (events[i].events & EPOLLOUT) send_more(one);
-            if (!(events[i].events & ~(uint32_t)EPOLLOUT) || !take_echo(one)) continue;
+            if (!(events[i].events & ~(uint32_t)EPOLLOUT) || !take_echo(one, MSG_DONTWAIT)) continue;
             if (phase == 2) {
                 close(one->fd);
                 open--;
@@ -264,14 +265,9 @@ static void run_latency(void) {
         one.sent = one.got = 0;
         send_more(&one);
         for (bool whole = false; !whole;) {
-            if (options.spin && one.sent == (size_t)options.size) {
-                whole = take_echo(&one);
-                if (!whole && now_ns() - before > PATIENCE_NS) die("a message did not come back");
-                continue;
-            }
             if (wait_for_events(before + PATIENCE_NS) == 0) die("a message did not come back");
             if (events[0].events & EPOLLOUT) send_more(&one);
-            whole = take_echo(&one);
+            whole = take_echo(&one, MSG_DONTWAIT);
         }
         if (measuring && count < LATENCIES) taken[count++] = (uint32_t)(now_ns() - before);
     }
@@ -290,35 +286,37 @@ static void run_latency(void) {
 
 static void begin_anew(struct connection *one) {
     open_connection(one, true);
-    watch_connection(EPOLL_CTL_ADD, one, EPOLLIN);
-    send_more(one);
+    if (send(one->fd, one->message, (size_t)options.size, MSG_NOSIGNAL) != options.size)
+        die("send: %s", strerror(errno));
+    one->sent = (size_t)options.size;
 }
 
+/* Connections are taken in the order they were opened, which is the order they are served in, so a
+ * blocking recv rarely waits for one while others are ready; epoll would cost two calls more. */
 static void run_connect(void) {
     struct connection *all = calloc((size_t)options.connections, sizeof *all);
     if (!all) die("out of memory");
     if (options.connections > OPEN_AT_ONCE) die("at most %d at a time", OPEN_AT_ONCE);
     for (long i = 0; i < options.connections; i++) begin_anew(&all[i]);
     struct window window;
-    long open = options.connections;
-    int phase = 0;
+    bool measuring = false;
     uint64_t next = now_ns() + (uint64_t)options.warmup * 1000000u;
-    while (open > 0) {
-        int ready = wait_for_events(next);
-        for (int i = 0; i < ready; i++) {
-            struct connection *one = events[i].data.ptr;
-            if (events[i].events & EPOLLOUT) send_more(one);
-            if (!(events[i].events & ~(uint32_t)EPOLLOUT) || !take_echo(one)) continue;
-            close(one->fd);
-            if (phase == 2) open--;
-            else begin_anew(one);
-        }
-        if (now_ns() < next) continue;
-        if (phase == 0) window_begins(&window);
-        else if (phase == 1) window_ends(&window);
-        else die("%ld connections were not served", open);
-        phase++;
-        next = now_ns() + (phase == 1 ? (uint64_t)options.duration * 1000000u : PATIENCE_NS);
+    for (long i = 0;; i = (i + 1) % options.connections) {
+        struct connection *one = &all[i];
+        while (!take_echo(one, 0)) continue;
+        close(one->fd);
+        begin_anew(one);
+        uint64_t now = now_ns();
+        if (now < next) continue;
+        if (measuring) break;
+        measuring = true;
+        window_begins(&window);
+        next = now_ns() + (uint64_t)options.duration * 1000000u;
+    }
+    window_ends(&window);
+    for (long i = 0; i < options.connections; i++) {
+        while (!take_echo(&all[i], 0)) continue;
+        close(all[i].fd);
     }
     report(&window, per_second(window.messages, &window), "");
     free(all);
@@ -346,10 +344,6 @@ static void read_options(int count, char **words) {
         const char *word = words[i];
         if (!strcmp(word, "--verify")) {
             options.verify = true;
-            continue;
-        }
-        if (!strcmp(word, "--spin")) {
-            options.spin = true;
             continue;
         }
         if (++i == count) die("%s lacks its value", word);

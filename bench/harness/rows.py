@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import launch
+from . import launch, stats
 from .launch import Failed
-from .peers import Peer, Tools, environment
+from .peers import Peer, Tools, environment, output_of
 from .stats import Target
 
-# Share of the window in which the server or the generator was ready to run and had no core.
-DISTURBED = 0.05
 # The first connections pay for tables and arenas; the slope between these counts is one's cost.
 IDLE_FROM, IDLE_TO = 1000, 9000
 IMPORT_REPEATS = 5
@@ -62,7 +60,6 @@ def traffic(
     mode: str,
     connections: int,
     size: int,
-    *more: str,
     factor: float = 1.0,
 ) -> dict[str, Any]:
     """One run of the generator against a fresh server; `factor` stretches both durations."""
@@ -75,7 +72,6 @@ def traffic(
             *('--connections', str(connections), '--size', str(size)),
             *('--warmup', str(warmup), '--duration', str(duration)),
             *(['--verify'] if setting.verify else []),
-            *more,
         ]
         result = launch.generate(
             command, core=setting.generator_core, seconds=60 + (warmup + duration) / 1000
@@ -87,8 +83,9 @@ def traffic(
         raise Failed('nothing came back within the measured time')
     result['cpu_us'] = result['server_cpu_ns'] / 1000 / amount
     result['server_busy'] = result['server_cpu_ns'] / window
-    result['disturbed'] = (
-        max(result['server_wait_ns'], result['generator_wait_ns']) / window > DISTURBED
+    result['taken'] = max(
+        stats.taken(result['server_cpu_ns'], result['server_wait_ns'], window),
+        stats.taken(result['generator_cpu_ns'], result['generator_wait_ns'], window),
     )
     return result
 
@@ -102,8 +99,7 @@ def rate(mode: str, connections: int, size: int) -> Measure:
 
 
 def latency(peer: Peer, setting: Setting) -> dict[str, Any]:
-    """The generator polls: waking its idle core would cost more than any server does."""
-    result = traffic(peer, setting, 'latency', 1, 64, '--spin')
+    result = traffic(peer, setting, 'latency', 1, 64)
     return {'value': result['p50_us'], **result}
 
 
@@ -111,7 +107,7 @@ def latency_on_one_core(peer: Peer, setting: Setting) -> dict[str, Any]:
     """Both on the server's core: no idle core is woken, so the work alone is left."""
     result = traffic(peer, replace(setting, generator_core=setting.server_core), 'latency', 1, 64)
     # Taking turns on a core is what this row is about, not a disturbance.
-    return {'value': result['p50_us'], **result, 'disturbed': False}
+    return {'value': result['p50_us'], **result, 'taken': 0.0}
 
 
 def memory(peer: Peer, setting: Setting) -> dict[str, Any]:
@@ -140,7 +136,7 @@ def cost_of_many(peer: Peer, setting: Setting) -> dict[str, Any]:
         'by_rate': few['rate'] / many['rate'],
         'few': few,
         'many': many,
-        'disturbed': few['disturbed'] or many['disturbed'],
+        'taken': max(few['taken'], many['taken']),
     }
 
 
@@ -156,11 +152,17 @@ def import_time(peer: Peer, setting: Setting) -> dict[str, Any]:
         full.append(
             launch.seconds_of([python, '-c', f'import {module}'], env=env, core=setting.server_core)
         )
+    good, loaded = output_of(
+        [python, '-c', f'import {module}, sys; print(len(sys.modules), "asyncio" in sys.modules)'],
+        env,
+    )
     # The first import of all writes bytecode.
     return {
         'value': (min(full[1:]) - min(bare[1:])) * 1000,
         'bare_ms': min(bare[1:]) * 1000,
         'module': module,
+        'modules': int(loaded.split()[0]) if good else None,
+        'loads_asyncio': loaded.endswith('True'),
     }
 
 

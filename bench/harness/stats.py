@@ -10,6 +10,9 @@ from typing import Any
 
 Values = Sequence[float | None]
 
+# Above this share of the window taken by other programs, a measurement counts as disturbed.
+DISTURBED = 0.05
+
 
 def present(values: Values) -> list[float]:
     return [value for value in values if value is not None]
@@ -34,6 +37,19 @@ def ratios(values: Values, base: Values) -> list[float | None]:
 def ratio(values: Values, base: Values) -> float | None:
     """The median of the per-round ratios: a machine that slows down slows both sides of a round."""
     return spread(ratios(values, base))['median']
+
+
+def taken(ran: float, waited: float, window: float) -> float:
+    """The share of a window that other programs took from a process, all three in one unit.
+
+    A process whose own threads share its core waits for itself: what it waited beyond the time it
+    did not run is not other programs' doing.
+    """
+    return max(0.0, min(waited, window - ran) / window)
+
+
+def disturbed(measurement: dict[str, Any]) -> bool:
+    return bool(measurement.get('taken', 0.0) > DISTURBED)
 
 
 def rotated(items: Sequence[Any], round_number: int) -> list[Any]:

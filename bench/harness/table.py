@@ -6,6 +6,8 @@ It knows the shape of the result file (bench/README.md) and no process, peer or 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from . import stats
+
 DASH = '-'
 
 
@@ -52,7 +54,7 @@ def ordered(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def disturbed(entry: dict[str, Any]) -> int:
-    return sum(1 for one in entry['rounds'] if one is not None and one.get('disturbed'))
+    return sum(1 for one in present_rounds(entry) if stats.disturbed(one))
 
 
 def row_table(row: dict[str, Any]) -> str:

@@ -105,6 +105,21 @@ def test_a_peer_that_fails_is_left_out_with_its_reason_and_the_rest_goes_on():
     assert result['peers']['c']['ratio'] == 1.0
 
 
+def test_a_disturbed_measurement_is_repeated_and_the_least_disturbed_kept():
+    answers = [(9.0, 0.3), (5.0, 0.1), (7.0, 0.2), (8.0, 0.0), (1.0, 0.0)]
+    supply = iter(answers)
+
+    def play_once(peer: peers.Peer, setting: rows.Setting) -> dict[str, float]:
+        value, taken = next(supply)
+        return {'value': value, 'taken': taken}
+
+    row = rows.Row('x', 'x', 'x', True, ('c',), play_once)
+    setting = rows.Setting(peers.Tools('server', 'loadgen', sys.executable, None))
+    assert run.measure(row, peers.PEERS['c'], setting, 2) == {'value': 5.0, 'taken': 0.1}
+    assert run.measure(row, peers.PEERS['c'], setting, 2) == {'value': 8.0, 'taken': 0.0}
+    assert next(supply) == (1.0, 0.0)
+
+
 def test_a_server_that_does_not_start_gives_its_last_words():
     command = [sys.executable, '-c', 'raise SystemExit("no such luck")']
     with pytest.raises(Failed, match='no such luck'), launch.server(command):

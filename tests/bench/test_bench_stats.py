@@ -24,6 +24,15 @@ def test_rounds_of_different_number_do_not_pass():
         stats.ratios([1.0, 2.0], [1.0])
 
 
+def test_what_others_took_is_not_what_a_process_waited_for_itself():
+    assert stats.taken(ran=50.0, waited=30.0, window=100.0) == 0.3
+    assert stats.taken(ran=98.0, waited=20.0, window=100.0) == pytest.approx(0.02)
+    assert stats.taken(ran=101.0, waited=20.0, window=100.0) == 0.0
+    assert stats.disturbed({'taken': 0.3})
+    assert not stats.disturbed({'taken': 0.02})
+    assert not stats.disturbed({'value': 1.0})
+
+
 def test_every_peer_begins_a_round():
     field = ['a', 'b', 'c']
     assert [stats.rotated(field, number)[0] for number in range(4)] == ['a', 'b', 'c', 'a']

@@ -87,7 +87,7 @@ def test_document_has_rows_targets_and_reasons():
 def test_disturbed_measurements_are_told():
     told = result()
     assert 'other programs' not in table.document(told)
-    told['rows']['echo-100']['peers']['c']['rounds'] = [{'value': 1.0, 'disturbed': True}]
+    told['rows']['echo-100']['peers']['c']['rounds'] = [{'value': 1.0, 'taken': 0.06}]
     assert 'In 1 of 3 measurements other programs' in table.document(told)
 
 
