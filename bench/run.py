@@ -135,12 +135,19 @@ def row_result(
 ) -> dict[str, Any]:
     summary = stats.summary(measured, row.base)
     values = {name: entry['values'] for name, entry in summary.items()}
+    # More messages a second is less time for each; the other rows have no such counterpart.
+    cpu: dict[str, stats.Values] | None = None
+    if row.higher_is_better:
+        cpu = {
+            name: [None if one is None else one.get('cpu_us') for one in entry['rounds']]
+            for name, entry in summary.items()
+        }
     subjects = [peer.name for peer in field if peer.base_name in row.subjects]
     verdicts = [
         verdict
         for target in row.targets
         for subject in subjects
-        if (verdict := stats.judge(target, subject, values)) is not None
+        if (verdict := stats.judge(target, subject, values, cpu)) is not None
     ]
     return {
         'title': row.title,

@@ -85,8 +85,14 @@ class Target:
         return value >= self.factor if self.op == '>=' else value <= self.factor
 
 
-def judge(target: Target, subject: str, measured: dict[str, Values]) -> dict[str, Any] | None:
-    """The target's verdict for one subject; None if the subject or its opponent is missing."""
+def judge(
+    target: Target, subject: str, measured: dict[str, Values], cpu: dict[str, Values] | None = None
+) -> dict[str, Any] | None:
+    """The target's verdict for one subject; None if the subject or its opponent is missing.
+
+    `cpu` is the CPU time of a message by peer: the same ratio from it (`by_cpu`) is a second
+    opinion for a machine that is not quiet, and decides nothing.
+    """
     if subject not in measured:
         return None
     if target.against is None:
@@ -105,6 +111,9 @@ def judge(target: Target, subject: str, measured: dict[str, Values]) -> dict[str
         'subject': subject,
         'reached': reached,
         'ok': target.reached(reached),
+        'by_cpu': None
+        if cpu is None or target.against not in cpu or subject not in cpu
+        else ratio(cpu[target.against], cpu[subject]),
     }
 
 

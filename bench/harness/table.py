@@ -104,13 +104,14 @@ def targets_table(result: dict[str, Any]) -> str:
                     verdict['subject'],
                     verdict['target'],
                     number(verdict['reached']),
+                    number(verdict.get('by_cpu')),
                     mark,
                 ]
             )
         if not row['targets']:
             wanted = ', '.join(row['wanted'])
-            lines.append([row['title'], DASH, wanted or DASH, DASH, 'not measured'])
-    return markdown(['row', 'subject', 'must reach', 'reached', ''], lines) + '\n'
+            lines.append([row['title'], DASH, wanted or DASH, DASH, DASH, 'not measured'])
+    return markdown(['row', 'subject', 'must reach', 'reached', 'by CPU', ''], lines) + '\n'
 
 
 def skipped_table(result: dict[str, Any]) -> str:

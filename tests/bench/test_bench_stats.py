@@ -54,6 +54,17 @@ def test_target_is_judged_by_the_ratio_within_rounds():
     assert stats.judge(Target('>=', 1.3, 'node'), 'tailrace-pipe', measured) is None
 
 
+def test_cpu_time_gives_a_second_opinion_that_decides_nothing():
+    measured = {'tailrace': [10.0, 10.0], 'node': [10.0, 10.0]}
+    cpu = {'tailrace': [4.0, 5.0], 'node': [8.0, 10.0]}
+    verdict = stats.judge(Target('>=', 1.3, 'node'), 'tailrace', measured, cpu)
+    assert verdict is not None
+    assert (verdict['reached'], verdict['by_cpu'], verdict['ok']) == (1.0, 2.0, False)
+    without = stats.judge(Target('>=', 1.3, 'node'), 'tailrace', measured)
+    assert without is not None
+    assert without['by_cpu'] is None
+
+
 def test_target_without_an_opponent_is_absolute():
     measured = {'tailrace': [1.4, 1.6, 1.5]}
     verdict = stats.judge(Target('<=', 1.5, unit='KiB'), 'tailrace', measured)
