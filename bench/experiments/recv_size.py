@@ -1,4 +1,4 @@
-"""What does `recv(n)` cost when 1 KiB is there? (The bytes object is made with n bytes, then shrunk.)
+"""What does `recv(n)` cost when 1 KiB is there? (A bytes object of n is made, then shrunk.)
 
 Result (CPython 3.11, glibc 2.36, Linux 6.18, a virtual AMD EPYC), send and recv together, CPU time:
 
@@ -7,10 +7,10 @@ Result (CPython 3.11, glibc 2.36, Linux 6.18, a virtual AMD EPYC), send and recv
     recv(131072)   2.7 us
     recv(262144)  14.7 us
 
-glibc serves a request over 128 KiB by mmap; shrinking it is an mremap and freeing it a munmap, three
-system calls a message (counted with strace -c on an asyncio Protocol, which asks for 256 KiB). The
-threshold adapts only when a block of that size is freed, and a shrunk one never is. So: ask for at
-most 128 KiB less the object's header, or receive into a buffer that stays.
+glibc serves a request over 128 KiB by mmap when the heap's top has no room for it; shrinking it is
+an mremap and freeing it a munmap, three system calls a message (counted with strace -c on an asyncio
+Protocol, which asks for 256 KiB). The threshold adapts only when a block of that size is freed, and
+a shrunk one never is. So: ask for less than 128 KiB, or receive into a buffer that stays.
 """
 
 import socket
