@@ -10,7 +10,7 @@ Result (CPython 3.11, glibc 2.36, Linux 6.18, a virtual AMD EPYC), send and recv
 glibc serves a request over 128 KiB by mmap when the heap's top has no room for it; shrinking it is
 an mremap and freeing it a munmap, three system calls a message (counted with strace -c on an
 asyncio Protocol, which asks for 256 KiB). The threshold adapts only when a block of that size is
-freed, and a shrunk one never is. So: ask for less than 128 KiB, or receive into a buffer that stays.
+freed, and a shrunk one never is. So: ask for less than 128 KiB, or keep one buffer to receive into.
 """
 
 import socket
