@@ -1,0 +1,45 @@
+"""Compiles the generator and the C server into the ignored build directory.
+
+It knows the compiler's command line and nothing of what the programs do.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parent.parent / 'c'
+ROOT = SOURCES.parent.parent
+BUILD = ROOT / 'build' / 'bench'
+PROGRAMS = ('server', 'loadgen')
+
+
+class BuildError(Exception):
+    """No compiler, or it refused; the message says which."""
+
+
+def compiler() -> str | None:
+    return shutil.which('cc') or shutil.which('gcc') or shutil.which('clang')
+
+
+def build(directory: Path = BUILD) -> dict[str, Path]:
+    """Paths of the programs by name; only what is older than its source is compiled anew."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shared = (SOURCES / 'common.h').stat().st_mtime
+    built = {}
+    for name in PROGRAMS:
+        source, program = SOURCES / f'{name}.c', directory / name
+        built[name] = program
+        newest = max(shared, source.stat().st_mtime)
+        if program.exists() and program.stat().st_mtime > newest:
+            continue
+        command = compiler()
+        if command is None:
+            raise BuildError('no C compiler (cc, gcc or clang) in PATH')
+        result = subprocess.run(
+            [command, '-O2', '-Wall', '-Wextra', '-o', str(program), str(source)],
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode != 0:
+            raise BuildError(f'{source.name} does not compile: {result.stderr.strip()}')
+    return built
