@@ -402,7 +402,7 @@ class Endpoint(Duplex):
             return handle
 
         machine = Connecting(
-            plan, Report(self, block_list), RuntimeClock(runtime, self), open_handle
+            plan, Report(self, block_list), RuntimeClock(runtime, self), open_handle, self
         )
         self._under_way = machine
         self._pipe_under_way = plan.path is not None
