@@ -46,7 +46,7 @@ REFUSES = {
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = ('_runtime', '_handles.engine', '_handles._engine', '_dns', 'events', '_demo')
+ASYNCIO = ('_runtime', '_handles.engine', '_handles.selector', '_dns', 'events', '_demo')
 
 #: No file of the package has more lines.
 LONGEST = 700

@@ -79,6 +79,21 @@ class Ticks:
         finally:
             self.inside = False
 
+    def step(self, fn: Callable[..., object], args: tuple[Any, ...], source: object) -> None:
+        """One of several callbacks of one event: call it, then its ticks, as :meth:`enter` does.
+
+        The gate may be open already (the engine opens it once for all events).
+        """
+        if not self.inside:
+            self.enter(fn, args, source)
+        elif not self.dead:
+            try:
+                fn(*args)
+            except Exception as error:
+                self.uncaught(error, source)
+            if self.queue:
+                self.drain()
+
     def drain(self) -> None:
         """Run ticks until none is left, including those that ticks add."""
         queue = self.queue
