@@ -18,6 +18,7 @@ from types import BuiltinFunctionType
 from typing import Any
 
 from . import _runtime
+from ._compiled import mypyc_attr
 from ._names import module_names, node_names
 from ._validate import bad_type, check_number, out_of_range, shown
 from .errors import AbortError, UnhandledError
@@ -148,7 +149,7 @@ def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-@node_names
+@mypyc_attr(allow_interpreted_subclasses=True)
 class EventEmitter:
     """Named events with listeners that run in the order in which they were added (EE-01).
 
@@ -411,6 +412,10 @@ class EventEmitter:
     def get_max_listeners(self) -> int | float:
         """The limit of this emitter, by default :data:`default_max_listeners` (10)."""
         return default_max_listeners if self._max_listeners < 0 else self._max_listeners
+
+
+# Not a decorator: the class may be a compiled one.
+node_names(EventEmitter)
 
 
 def _caller_level() -> int:

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from .._compiled import mypyc_attr
 from .._runtime import Runtime
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ BATCH: Final = 256
 HAS_EPOLL: Final = hasattr(select, 'epoll')
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Watched:
     """What can be watched: a descriptor and what to call when it is ready."""
 

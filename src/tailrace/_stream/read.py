@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
 from ..events import EventEmitter, Listener
@@ -47,6 +48,7 @@ from .state import (
 __all__ = ['ReadSide']
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ReadSide(Life):
     """Everything that reads, without its public names."""
 
