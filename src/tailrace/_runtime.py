@@ -41,6 +41,7 @@ __all__ = [
     'clear_interval',
     'clear_timeout',
     'current',
+    'new_future',
     'next_tick',
     'run',
     'set_immediate',
@@ -257,6 +258,14 @@ def current() -> Runtime:
     if default is None:
         default = _local.default = Runtime()
     return default
+
+
+def new_future() -> asyncio.Future[Any]:
+    """A future of the running loop; RuntimeError without one."""
+    loop = _running_loop()
+    if loop is None:
+        raise RuntimeError('there is no running event loop to wait in')
+    return loop.create_future()
 
 
 def next_tick(fn: Callable[..., object], *args: Any) -> None:

@@ -1,6 +1,6 @@
 """Node's ``stream`` module, as far as sockets need it."""
 
-from ._names import module_names
+from ._names import module_names as _module_names
 from ._stream.duplex import Duplex, PassThrough, Transform
 from ._stream.marks import get_default_high_water_mark, set_default_high_water_mark
 from ._stream.readable import Readable
@@ -18,4 +18,4 @@ __all__ = [
     'set_default_high_water_mark',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())

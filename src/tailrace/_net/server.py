@@ -16,6 +16,7 @@ from .._handles import ListenHandle, StreamHandle
 from .._names import Record, node_names
 from .._stream.marks import get_default_high_water_mark
 from .._validate import bad_type, check_number
+from .._waiting import first_of
 from ..errors import state_error, system_error
 from ..events import EventEmitter, adapt
 from . import channels
@@ -294,21 +295,9 @@ class Server(EventEmitter):
         """Close and wait until closed; at once if not open (SV-20). ``async with`` ends with it."""
         if self._handle is None and not self._connections:
             return
-        import asyncio
-
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def closed() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        self.once('close', closed)
         if self._handle is not None:
             self.close()
-        try:
-            await future
-        finally:
-            self.off('close', closed)
+        await first_of(self, 'close', error=False)
 
     async def __aenter__(self: _T) -> _T:
         return self
@@ -339,32 +328,10 @@ class Server(EventEmitter):
 
     async def _wait_listening(self: _T) -> _T:
         """Listening, or the error raised."""
-        import asyncio
-
         if self._handle is not None:
             return self
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def listening() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        def failed(error: Any = None) -> None:
-            if not future.done():
-                future.set_exception(error)
-
-        def closed() -> None:
-            failed(state_error('ERR_SERVER_NOT_RUNNING'))
-
-        self.once('listening', listening)
-        self.on('error', failed)
-        self.on('close', closed)
-        try:
-            await future
-        finally:
-            self.off('listening', listening)
-            self.off('error', failed)
-            self.off('close', closed)
+        if await first_of(self, 'listening', 'close') == 'close':
+            raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._waiting import first_of
 from ..errors import state_error
 from .state import L_CLOSE_EMITTED, L_DESTROYED
 
@@ -16,22 +17,7 @@ async def drained(stream: Any) -> None:
         raise stream._error or state_error('ERR_STREAM_PREMATURE_CLOSE')
     if not stream.writable_need_drain:
         return
-    import asyncio
-
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake(*_: Any) -> None:
-        if not future.done():
-            future.set_result(None)
-
-    events = ('drain', 'close', 'finish')
-    for name in events:
-        stream.on(name, wake)
-    try:
-        await future
-    finally:
-        for name in events:
-            stream.off(name, wake)
+    await first_of(stream, 'drain', 'close', 'finish', error=False)
     if stream._error is not None:
         raise stream._error
     if stream._life & L_CLOSE_EMITTED and not stream.writable_finished:

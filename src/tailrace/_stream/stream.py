@@ -13,6 +13,7 @@ from .. import _runtime
 from .._abort import AbortSignal, check_signal
 from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
+from .._waiting import first_of
 from ..errors import AbortError
 from ..events import is_coroutine_function
 from .encodings import canonical
@@ -174,7 +175,7 @@ class Stream(WriteSide):
     async def wait_closed(self) -> None:
         """Wait until 'close' was emitted; a stream's error is not raised here."""
         if not self._life & L_GONE:
-            await _event(self, 'close')
+            await first_of(self, 'close', error=False)
 
     async def async_dispose(self) -> None:
         """Destroy the stream, with an AbortError if it is not done, and wait for 'close' (SK-55).
@@ -205,22 +206,6 @@ def _call_hook(hook: Callable[..., Any], *args: Any) -> None:
     result = hook(*args)
     if is_coroutine_function(hook):
         _runtime.spawn(result)
-
-
-async def _event(stream: Stream, name: str) -> None:
-    import asyncio
-
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def arrived() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    stream.once(name, arrived)
-    try:
-        await future
-    finally:
-        stream.off(name, arrived)
 
 
 def stream_options(
