@@ -31,7 +31,10 @@ LAYERS = (
     ('_stream',),
     ('_handles',),
     ('_dns', '_addr'),
-    ('events', 'errors', '_abort', '_channels', '_tick', '_runtime', '_names', '_validate'),
+    (
+        *('events', 'errors', '_abort', '_channels', '_listeners'),
+        *('_tick', '_runtime', '_names', '_validate'),
+    ),
 )
 
 #: What a unit refuses to know beyond that: units of the package, and modules of the library.
