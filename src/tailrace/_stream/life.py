@@ -103,15 +103,18 @@ class Life(EventEmitter):
             self._life |= L_CLOSE_EMITTED
             self.emit('close')
 
-    def _fail(self, error: BaseException) -> None:
-        """An operation failed: destroy, or only tell where destroying is not automatic."""
+    def _fail(self, error: BaseException, later: bool = False) -> None:
+        """An operation failed: destroy, or only tell (``later``) where that is not automatic."""
         if self._life & L_DESTROYED:
             return
         if self._life & L_AUTO_DESTROY:
             self.destroy(error)
             return
         self._take_error(error)
-        _runtime.current().push(self._error_nt, (error,))
+        if later:
+            _runtime.current().push(self._error_nt, (error,))
+        else:
+            self._error_nt(error)
 
     def destroy(self, error: BaseException | None = None) -> Any:
         """Give up the stream: no more I/O; 'error' (if any), then 'close' (ST-24).

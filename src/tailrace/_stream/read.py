@@ -11,15 +11,17 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._listeners import Listener
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
-from ..events import EventEmitter, Listener
+from ..events import EventEmitter
 from .encodings import Decoder, canonical, encode, make_decoder
 from .life import Life
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
+    L_ERROR_EMITTED,
     R_ABSENT,
     R_BUFFERED,
     R_CONTINUOUS,
@@ -53,7 +55,8 @@ class ReadSide(Life):
     __slots__ = ('_awaiting', '_decoder', '_pipes', '_r_buf', '_r_encoding', '_r_hwm', '_r_len')
 
     def _init_read(self, high_water_mark: int, object_mode: bool) -> None:
-        self._r = R_OBJECT if object_mode else 0
+        # Until _read() was called once, chunks wait in the buffer: R_SYNC.
+        self._r = R_SYNC | (R_OBJECT if object_mode else 0)
         self._r_hwm = high_water_mark
         self._r_len = 0
         self._r_buf: deque[Any] | None = None
@@ -66,6 +69,10 @@ class ReadSide(Life):
     def _read(self, size: int) -> None:
         """Hook: get about ``size`` bytes and push them, now or later."""
         raise state_error('ERR_METHOD_NOT_IMPLEMENTED', f'{type(self).__name__}._read() is missing')
+
+    def _may_push_at_once(self) -> None:
+        """For a source that pushes without having been asked: no need to wait for _read()."""
+        self._r &= ~R_SYNC
 
     # -- from the source ------------------------------------------------------------------------
 
@@ -137,7 +144,7 @@ class ReadSide(Life):
     def _size(self, chunk: Any) -> int:
         return 1 if self._r & R_OBJECT else len(chunk)
 
-    def _add_chunk(self, chunk: Any) -> None:
+    def _add_chunk(self, chunk: Any, first: bool = False) -> None:
         r = self._r
         if r & R_FLOW and not r & R_SYNC and self._r_len == 0 and 'data' in self._events:
             self._r = r | R_DID_READ
@@ -146,7 +153,10 @@ class ReadSide(Life):
         else:
             if self._r_buf is None:
                 self._r_buf = deque()
-            self._r_buf.append(chunk)
+            if first:
+                self._r_buf.appendleft(chunk)
+            else:
+                self._r_buf.append(chunk)
             self._r_len += self._size(chunk)
             self._r |= R_BUFFERED
             if self._r & R_NEED_READABLE:
@@ -189,14 +199,7 @@ class ReadSide(Life):
             return False
         if self._r & R_DEAD:
             return False
-        if self._r_buf is None:
-            self._r_buf = deque()
-        self._r_buf.appendleft(chunk)
-        self._r_len += self._size(chunk)
-        self._r |= R_BUFFERED
-        if self._r & R_NEED_READABLE:
-            self._emit_readable()
-        self._maybe_read_more()
+        self._add_chunk(chunk, True)
         return self._can_push()
 
     # -- asking for more ------------------------------------------------------------------------
@@ -276,7 +279,7 @@ class ReadSide(Life):
                 self._r |= R_NEED_READABLE
             elif wanted != count:
                 self._end_reading()
-        if out is not None and self._error is None and not self._life & L_CLOSE_EMITTED:
+        if out is not None and not self._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
             self._r |= R_DID_READ
             self.emit('data', out)
         return out
@@ -340,8 +343,6 @@ class ReadSide(Life):
             self._r &= ~R_EMITTED_READABLE
         if not self._r & (R_FLOW | R_ENDED) and self._r_len <= self._r_hwm:
             self._r |= R_NEED_READABLE
-        else:
-            self._r &= ~R_NEED_READABLE
         self._flow()
 
     def _flow(self) -> None:
@@ -419,11 +420,11 @@ class ReadSide(Life):
 
     def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
         EventEmitter._add(self, event, function, once, first)
+        if self._r & R_ABSENT:
+            return
         if event == 'data':
             if 'readable' in self._events:
                 self._r |= R_LISTENING
-            else:
-                self._r &= ~R_LISTENING
             if not self._r & R_STOPPED:
                 self._resume()
         elif event == 'readable' and not self._r & (R_END_EMITTED | R_LISTENING):
@@ -434,10 +435,17 @@ class ReadSide(Life):
             elif not self._r & R_READING:
                 _runtime.current().push(self._take, (0,))
 
-    def _remove(self, event: Any, listener: Listener) -> None:
-        EventEmitter._remove(self, event, listener)
+    def off(self, event: Any, listener: Any, /) -> Any:
+        """Remove ``listener``; without any for 'readable' the mode is chosen anew."""
+        EventEmitter.off(self, event, listener)
         if event == 'readable':
             _runtime.current().push(self._update_listening_nt, ())
+        return self
+
+    def _take_once(self, event: Any, listener: Listener) -> bool:
+        if event == 'readable':
+            _runtime.current().push(self._update_listening_nt, ())
+        return EventEmitter._take_once(self, event, listener)
 
     def remove_all_listeners(self, event: Any = None, /) -> Any:
         """Remove the listeners of ``event``, or all of them."""
@@ -467,7 +475,8 @@ class ReadSide(Life):
         self._r_encoding = name
         self._r |= R_DECODING
         if self._r_buf:
-            text = ''.join(decoder.decode(chunk) for chunk in self._r_buf)
+            # Text that an earlier decoder has made stays as it is.
+            text = ''.join(c if isinstance(c, str) else decoder.decode(c) for c in self._r_buf)
             self._r_buf = deque((text,)) if text else None
             self._r_len = len(text)
             if not text:

@@ -11,10 +11,10 @@ from typing import Any
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
+from .._listeners import is_coroutine_function
 from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
 from ..errors import AbortError
-from ..events import is_coroutine_function
 from .encodings import canonical
 from .marks import mark_of
 from .state import (
@@ -154,6 +154,11 @@ class Stream(WriteSide):
         if type(self)._writev is not Stream._writev:
             return True
         return self._hooks is not None and 'writev' in self._hooks
+
+    def _has_final(self) -> bool:
+        if type(self)._final is not Stream._final:
+            return True
+        return self._hooks is not None and 'final' in self._hooks
 
     def _final(self, callback: Any) -> None:
         hooks = self._hooks

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
-from ..events import adapt
 from .encodings import canonical, encode
 from .read import ReadSide
 from .state import (
@@ -106,6 +106,9 @@ class WriteSide(ReadSide):
         """Hook: everything is written and end() was called; 'finish' comes after ``callback``."""
         callback(None)
 
+    def _has_final(self) -> bool:
+        return type(self)._final is not WriteSide._final
+
     def _sink_error(self, code: int) -> Exception:
         """Hook: the exception of a failed sink."""
         return OSError(code, 'write failed')
@@ -130,13 +133,7 @@ class WriteSide(ReadSide):
         """
         # Fast path: bytes, nobody to call back, nothing before it: one call of the sink, no
         # change of state (measured in bench/experiments/stream_paths.py).
-        if (
-            callback is None
-            and encoding is None
-            and type(chunk) is bytes
-            and not self._w & W_BUSY
-            and len(chunk) < self._w_hwm
-        ):
+        if callback is None and encoding is None and type(chunk) is bytes and not self._w & W_BUSY:
             sink = self._sink
             if sink is not None:
                 code = sink(chunk, self._sink_done)
@@ -147,7 +144,10 @@ class WriteSide(ReadSide):
                 self._w_len = self._w_size = size
                 self._pending += 1
                 if code < 0:
-                    return True
+                    if size < self._w_hwm:
+                        return True
+                    self._w |= W_NEED_DRAIN
+                    return False
                 self._w |= W_SYNC
                 self._written(self._sink_error(code))
                 self._w &= ~W_SYNC
@@ -189,14 +189,10 @@ class WriteSide(ReadSide):
         if error is not None:
             if done is not None:
                 _runtime.current().push(done, (error,))
-            self._fail(error)
+            self._fail(error, True)
             return False
         self._pending += 1
         self._w_len += size
-        # Node's rule: the mark counts the chunk itself, whether or not the kernel takes it at once.
-        below = self._w_len < self._w_hwm
-        if not below:
-            self._w |= W_NEED_DRAIN
         if self._w & W_WAIT:
             if self._w_buf is None:
                 self._w_buf = deque()
@@ -204,7 +200,11 @@ class WriteSide(ReadSide):
             self._w |= W_BUFFERED
         else:
             self._send(chunk, name, size, done)
-        return below and not self._w & W_DEAD
+        # What was written at once does not count (Node 24; before, it did).
+        if self._w_len < self._w_hwm or self._w_len == 0:
+            return not self._w & W_DEAD
+        self._w |= W_NEED_DRAIN
+        return False
 
     def _send(self, chunk: Any, name: str, size: int, done: Done | None) -> None:
         self._w_size = size
@@ -362,6 +362,7 @@ class WriteSide(ReadSide):
                 error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
         if callable(callback):
             done = adapt(callback)
+            error = error or self._error
             if error is not None:
                 _runtime.current().push(done, (error,))
             elif self._w & W_FINISHED:
@@ -373,7 +374,7 @@ class WriteSide(ReadSide):
 
     def _needs_finish(self) -> bool:
         return (
-            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED) == W_ENDING
+            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING) == W_ENDING
             and self._w_len == 0
             and self._error is None
             and not self._life & (L_DESTROYED | L_ERROR_EMITTED | L_CLOSE_EMITTED)
@@ -382,7 +383,12 @@ class WriteSide(ReadSide):
     def _finish_maybe(self, sync: bool) -> None:
         if not self._needs_finish():
             return
-        if not self._w & (W_PREFINISHED | W_FINAL_CALLED):
+        if self._w & (W_PREFINISHED | W_FINAL_CALLED):
+            pass
+        elif not self._has_final():
+            self._w |= W_PREFINISHED
+            self.emit('prefinish')
+        else:
             self._w |= W_FINAL_CALLED
             self._pending += 1
             try:
@@ -403,12 +409,12 @@ class WriteSide(ReadSide):
         self._pending -= 1
         if error is not None:
             self._call_end_callbacks(error)
-            self._fail(error)
+            self._fail(error, True)
         elif self._needs_finish():
             self._w |= W_PREFINISHED
             self.emit('prefinish')
             self._pending += 1
-            _runtime.current().push(self._finish_nt, ())
+            _runtime.current().push(self._finish, ())
 
     def _finish_nt(self) -> None:
         if self._needs_finish():
