@@ -1,7 +1,8 @@
 """The life of a stream: destroying it, its one error, and 'close' (ST-24 to ST-26, ST-35).
 
-The lowest of the three compiled layers of a stream, ``life.py`` → ``read.py`` → ``write.py``: one
-chain, so that a Duplex is one object with one layout. It refuses to know chunks and sockets.
+The lowest of the compiled layers of a stream, ``life.py`` → ``read.py`` → ``modes.py`` →
+``write.py``: one chain, so that a Duplex is one object with one layout. It refuses to know chunks
+and sockets.
 
 Hook for subclasses: ``_destroy(error, callback)`` releases what the stream holds and then calls
 ``callback(error)``, once.

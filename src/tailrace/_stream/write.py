@@ -21,7 +21,7 @@ from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
 from .encodings import canonical, encode
-from .read import ReadSide
+from .modes import ModeSide
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
@@ -54,7 +54,7 @@ Done = Callable[[BaseException | None], object]
 Sink = Callable[[bytes, Callable[[int], object]], int]
 
 
-class WriteSide(ReadSide):
+class WriteSide(ModeSide):
     """Everything that reads and writes, without its public names."""
 
     __slots__ = (
