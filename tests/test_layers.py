@@ -32,15 +32,8 @@ LAYERS = (
     ('_handles',),
     ('_dns', '_addr'),
     (
-        'events',
-        'errors',
-        '_abort',
-        '_channels',
-        '_tick',
-        '_runtime',
-        '_names',
-        '_validate',
-        '_waiting',
+        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('_tick', '_runtime', '_names', '_validate'),
     ),
 )
 

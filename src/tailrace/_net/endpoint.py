@@ -18,6 +18,7 @@ from .._abort import check_signal
 from .._addr import BlockList
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
+from .._listeners import Listener
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
 from .._stream.state import (
@@ -45,7 +46,6 @@ from .._stream.state import (
 )
 from .._validate import bad_type, bad_value, check_int
 from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_error
-from ..events import Listener
 from .bound import BoundSocket
 from .clock import RuntimeClock
 from .connecting import Connecting, check_plan
