@@ -34,8 +34,8 @@ class Engine:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        # Untyped for mypyc's sake: compiled code checks what a call returns against asyncio's types,
-        # and uvloop's remove_writer returns None where those promise a bool.
+        # Untyped for mypyc's sake: compiled code checks what a call returns against the types of
+        # asyncio, and uvloop's remove_writer returns None where those promise a bool.
         self._loop: Any = None
         # What waits for a loop; empty from the moment there is one.
         self._readers: dict[int, _Call] = {}
