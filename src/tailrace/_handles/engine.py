@@ -34,7 +34,9 @@ class Engine:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # Untyped for mypyc's sake: compiled code checks what a call returns against the types of
+        # asyncio, and uvloop's remove_writer returns None where those promise a bool.
+        self._loop: Any = None
         # What waits for a loop; empty from the moment there is one.
         self._readers: dict[int, _Call] = {}
         self._writers: dict[int, _Call] = {}
