@@ -41,11 +41,13 @@ __all__ = [
     'clear_interval',
     'clear_timeout',
     'current',
+    'future',
     'next_tick',
     'run',
     'set_immediate',
     'set_interval',
     'set_timeout',
+    'settled',
     'spawn',
 ]
 
@@ -264,6 +266,13 @@ def next_tick(fn: Callable[..., object], *args: Any) -> None:
     current().push(fn, args)
 
 
+def future() -> asyncio.Future[Any]:
+    """A future of the running loop; RuntimeError if no loop is running."""
+    import asyncio
+
+    return asyncio.get_running_loop().create_future()
+
+
 def spawn(
     coroutine: Coroutine[Any, Any, Any], failed: Callable[[Exception], object] | None = None
 ) -> asyncio.Future[Any]:
@@ -295,6 +304,13 @@ def spawn(
 
     task.add_done_callback(done)
     return task
+
+
+async def settled(task: asyncio.Future[Any]) -> None:
+    """Wait until ``task`` is done, whatever became of it."""
+    import asyncio
+
+    await asyncio.wait([task])
 
 
 def _delay(ms: Any) -> float:

@@ -213,9 +213,7 @@ def _call_hook(hook: Callable[..., Any], *args: Any) -> None:
 
 
 async def _event(stream: Stream, name: str) -> None:
-    import asyncio
-
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future = _runtime.future()
 
     def arrived() -> None:
         if not future.done():
