@@ -17,6 +17,7 @@ from .state import (
     L_CLOSED,
     L_DESTROYED,
     L_EMIT_CLOSE,
+    L_ERROR_EMITTED,
     R_ABSENT,
     R_END_EMITTED,
     R_ENDED,
@@ -59,7 +60,8 @@ class Watch:
             and self._read == has_read
             and self._write == has_write
         )
-        if life & L_CLOSED or (life & L_DESTROYED and stream._error is not None):
+        failed = stream._error is not None and life & (L_DESTROYED | L_ERROR_EMITTED)
+        if life & L_CLOSED or failed:
             _runtime.current().push(self._closed, ())
             return
         stream.on('end', self._side_is_over)
