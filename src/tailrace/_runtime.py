@@ -47,6 +47,7 @@ __all__ = [
     'set_immediate',
     'set_interval',
     'set_timeout',
+    'settled',
     'spawn',
 ]
 
@@ -323,6 +324,13 @@ def spawn(
 
     task.add_done_callback(done)
     return task
+
+
+async def settled(task: asyncio.Future[Any]) -> None:
+    """Wait until ``task`` is done, whatever became of it."""
+    import asyncio
+
+    await asyncio.wait([task])
 
 
 def _delay(ms: Any) -> float:

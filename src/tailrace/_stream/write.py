@@ -298,7 +298,11 @@ class WriteSide(ModeSide):
             self._w &= ~W_SYNC
             return
         self._w |= W_FLUSHING
-        while buffer and not self._w & W_WRITING:
+        # Asked for anew each time: a listener that hears of a chunk may write the next one.
+        while not self._w & W_WRITING:
+            buffer = self._w_buf
+            if not buffer:
+                break
             chunk, name, done, size = buffer.popleft()
             if not buffer:
                 self._w_buf = None
