@@ -255,6 +255,9 @@ class Engine:
             loop = self._loop
             if not later:
                 self.runtime.release(self)
+                # Now, not in the next turn: when the last handle was closed, what is due on
+                # unref'd ones is not delivered any more.
+                self.runtime.look_for_exit()
             elif loop is not None and not loop.is_closed():
                 loop.call_soon(self._run_later)
 
