@@ -372,6 +372,9 @@ class WriteSide(ModeSide):
         if callable(callback):
             done = adapt(callback)
             error = error or self._error
+            if error is None and self._life & L_DESTROYED:
+                # Node 24 never calls it here; ST-16 says that it is told.
+                error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
             if error is not None:
                 _runtime.current().push(done, (error,))
             elif self._w & W_FINISHED:
