@@ -9,19 +9,18 @@ This file refuses to know streams, sockets and the loop.
 
 from __future__ import annotations
 
-import inspect
 import traceback
 import warnings
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from types import BuiltinFunctionType
+from collections.abc import Callable
 from typing import Any
 
 from . import _runtime
 from ._compiled import mypyc_attr
+from ._event_series import on, once
+from ._listeners import Listener, is_coroutine_function
 from ._names import module_names, node_names
 from ._validate import bad_type, check_number, out_of_range, shown
-from .errors import AbortError, UnhandledError
+from .errors import UnhandledError
 
 __all__ = [
     'EventEmitter',
@@ -49,104 +48,7 @@ class _ErrorMonitor:
 #: Listen for this to see errors without handling them: ``emitter.on(error_monitor, log)``.
 error_monitor = _ErrorMonitor()
 
-_ANY = 1 << 30
 _MISSING: Any = object()
-
-
-class Listener:
-    """One added listener: the user's function and how to call it."""
-
-    __slots__ = ('at_least', 'at_most', 'call', 'function', 'once', 'plain')
-
-    def __init__(self, function: Callable[..., Any], once: bool) -> None:
-        self.function = function
-        #: What is called: the function, or what starts its coroutine.
-        self.call: Callable[..., Any] = function
-        #: 0: stays; 1: runs once; 2: has run, though an emit under way may still list it.
-        self.once = 1 if once else 0
-        self.at_least = 0
-        self.at_most = _ANY
-        # A bound method passes attributes of its function on, so that is looked for first.
-        plain = getattr(function, '__func__', None)
-        skipped = 0 if plain is None else 1
-        code = getattr(function if plain is None else plain, '__code__', None)
-        if code is not None:
-            self._read_code(function, code, skipped)
-        elif not isinstance(function, BuiltinFunctionType):
-            self._ask_signature(function)
-        #: What an event with one argument calls, if it need not look at anything else.
-        self.plain: Callable[..., Any] | None = None
-        if not once and self.at_least <= 1 <= self.at_most:
-            self.plain = function
-
-    def _read_code(self, function: Any, code: Any, skipped: int) -> None:
-        # CO_VARARGS 0x04, CO_COROUTINE 0x80: inspect.signature costs 20 us, this 0.5 us, and a
-        # busy server adds listeners for every connection.
-        plain = getattr(function, '__func__', function)
-        count = code.co_argcount - skipped
-        defaults = len(plain.__defaults__ or ())
-        self.at_least = max(0, count - defaults)
-        if not code.co_flags & 0x04:
-            self.at_most = count
-        if code.co_kwonlyargcount > len(plain.__kwdefaults__ or ()):
-            self._refuse(function)
-
-    def _ask_signature(self, function: Any) -> None:
-        try:
-            parameters = inspect.signature(function).parameters.values()
-        except (TypeError, ValueError):
-            return  # without a signature it gets everything
-        at_least = at_most = 0
-        for p in parameters:
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-                at_most += 1
-                at_least += p.default is p.empty
-            elif p.kind is p.VAR_POSITIONAL:
-                at_most = _ANY
-            elif p.kind is p.KEYWORD_ONLY and p.default is p.empty:
-                self._refuse(function)
-        self.at_least, self.at_most = at_least, at_most
-
-    def _refuse(self, function: object) -> None:
-        raise TypeError(f'{function!r} has a required keyword-only parameter: no event gives one')
-
-    def fit(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments cut or filled up to what the function declares (GEN-19)."""
-        count = len(args)
-        if count > self.at_most:
-            return args[: self.at_most]
-        if count < self.at_least:
-            return args + (None,) * (self.at_least - count)
-        return args
-
-
-def is_coroutine_function(function: Any) -> bool:
-    """Whether calling ``function`` makes a coroutine."""
-    code = getattr(function, '__code__', None)
-    if code is not None:
-        return bool(code.co_flags & 0x80)
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, '__call__', None)  # noqa: B004
-    )
-
-
-def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A callback of a call: any number of arguments, and a coroutine function runs as a task.
-
-    For callbacks of ``write``, ``close`` and the like, which are called once (GEN-13, GEN-19).
-    """
-    listener = Listener(function, True)
-    if is_coroutine_function(function):
-
-        def start(*args: Any) -> None:
-            _runtime.spawn(function(*listener.fit(args)))
-
-        return start
-
-    def call(*args: Any) -> Any:
-        return function(*listener.fit(args))
-
-    return call
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -440,108 +342,6 @@ def set_default_max_listeners(n: int | float) -> None:
 def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[..., Any]]:
     """The functions that listen for ``event`` on ``emitter``."""
     return emitter.listeners(event)
-
-
-async def once(emitter: EventEmitter, event: Any, *, signal: Any = None) -> list[Any]:
-    """Wait for the next ``event``; returns the list of its arguments (EE-09).
-
-    An ``'error'`` event meanwhile raises its error, unless that is what is waited for. ``signal``
-    is an AbortSignal: its abort raises AbortError. Cancelling removes the listeners.
-    """
-    import asyncio
-
-    future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-
-    def arrived(*args: Any) -> None:
-        if not future.done():
-            future.set_result(list(args))
-
-    def failed(error: Any = None) -> None:
-        if not future.done():
-            future.set_exception(_as_exception(error))
-
-    def aborted(_: Any = None) -> None:
-        failed(AbortError(cause=signal.reason))
-
-    if signal is not None:
-        if signal.aborted:
-            raise AbortError(cause=signal.reason)
-        signal.add_event_listener('abort', aborted)
-    emitter.once(event, arrived)
-    if event != 'error':
-        emitter.once('error', failed)
-    try:
-        return await future
-    finally:
-        emitter.off(event, arrived)
-        if event != 'error':
-            emitter.off('error', failed)
-        if signal is not None:
-            signal.remove_event_listener('abort', aborted)
-
-
-def _as_exception(error: Any) -> BaseException:
-    if isinstance(error, BaseException):
-        return error
-    return UnhandledError(f"'error' was emitted with {shown(error)}", error)
-
-
-async def on(
-    emitter: EventEmitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
-) -> AsyncIterator[list[Any]]:
-    """Iterate over every ``event``: yields the list of its arguments.
-
-    Events are queued while the loop body runs; none is lost. An ``'error'`` event raises; an event
-    named in ``close`` ends the iteration after what is queued; leaving it removes the listeners.
-    """
-    import asyncio
-
-    queue: deque[list[Any]] = deque()
-    state: dict[str, Any] = {'error': None, 'ended': False}
-    wake = asyncio.Event()
-
-    def arrived(*args: Any) -> None:
-        queue.append(list(args))
-        wake.set()
-
-    def failed(error: Any = None) -> None:
-        state['error'] = _as_exception(error)
-        wake.set()
-
-    def ended(*_: Any) -> None:
-        state['ended'] = True
-        wake.set()
-
-    def aborted(_: Any = None) -> None:
-        failed(AbortError(cause=signal.reason))
-
-    if signal is not None:
-        if signal.aborted:
-            raise AbortError(cause=signal.reason)
-        signal.add_event_listener('abort', aborted)
-    emitter.on(event, arrived)
-    if event != 'error':
-        emitter.on('error', failed)
-    for name in close:
-        emitter.on(name, ended)
-    try:
-        while True:
-            while queue:
-                yield queue.popleft()
-            if state['error'] is not None:
-                raise state['error']
-            if state['ended']:
-                return
-            wake.clear()
-            await wake.wait()
-    finally:
-        emitter.off(event, arrived)
-        if event != 'error':
-            emitter.off('error', failed)
-        for name in close:
-            emitter.off(name, ended)
-        if signal is not None:
-            signal.remove_event_listener('abort', aborted)
 
 
 __getattr__, __dir__ = module_names(__name__, __all__, globals())

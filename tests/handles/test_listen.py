@@ -365,7 +365,7 @@ def test_a_forked_copy_does_not_remove_the_file(run, tmp_path, monkeypatch):
     run(main)
 
 
-def test_am45_chmod_adds_bits(run, tmp_path):
+def test_ls21_ls22_chmod_sets_exactly_these_bits(run, tmp_path):
     async def main():
         path = str(tmp_path / 's')
         before = os.umask(0o077)
@@ -375,9 +375,9 @@ def test_am45_chmod_adds_bits(run, tmp_path):
         finally:
             os.umask(before)
         assert listener.chmod(0o444) == DONE
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o744
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o444
         assert listener.chmod(0o222) == DONE
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o766
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o222
         await closed(listener)
 
     run(main)

@@ -75,7 +75,9 @@ class Engine:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # Untyped for mypyc's sake: compiled code checks what a call returns against the types of
+        # asyncio, and uvloop's remove_writer returns None where those promise a bool.
+        self._loop: Any = None
         self._watched: dict[int, Watched] = {}
         #: Descriptors that came in since the events under way were fetched: an event of one of
         #: them may belong to a closed descriptor of the same number.
@@ -251,6 +253,9 @@ class Engine:
             loop = self._loop
             if not later:
                 self.runtime.release(self)
+                # Now, not in the next turn: when the last handle was closed, what is due on
+                # unref'd ones is not delivered any more.
+                self.runtime.look_for_exit()
             elif loop is not None and not loop.is_closed():
                 loop.call_soon(self._run_later)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .. import _runtime
 from ..errors import AbortError, state_error
 from .state import (
     L_AUTO_DESTROY,
@@ -15,9 +16,6 @@ from .state import (
     W_ABSENT,
     W_FINISHED,
 )
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ['Chunks']
 
@@ -35,7 +33,7 @@ class Chunks:
     def __init__(self, stream: Any, destroy: bool) -> None:
         self._stream = stream
         self._destroy = destroy
-        self._future: asyncio.Future[None] | None = None
+        self._future: Any = None
         self._started = False
         self._done = False
 
@@ -69,9 +67,7 @@ class Chunks:
             await self._wait()
 
     async def _wait(self) -> None:
-        import asyncio
-
-        self._future = asyncio.get_running_loop().create_future()
+        self._future = _runtime.new_future()
         try:
             await self._future
         finally:
