@@ -32,15 +32,8 @@ LAYERS = (
     ('_handles',),
     ('_dns', '_addr'),
     (
-        'events',
-        'errors',
-        '_abort',
-        '_channels',
-        '_tick',
-        '_runtime',
-        '_names',
-        '_validate',
-        '_waiting',
+        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('_tick', '_runtime', '_names', '_validate'),
     ),
 )
 
@@ -55,7 +48,7 @@ REFUSES = {
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = ('_runtime', '_handles.engine', '_handles._engine', '_dns', 'events', '_demo', '_program')
+ASYNCIO = ('_runtime', '_handles.engine', '_handles.selector', '_dns', 'events', '_demo', '_program')
 
 #: No file of the package has more lines.
 LONGEST = 700

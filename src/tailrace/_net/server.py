@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 from .. import _runtime
 from .._addr import BlockList
 from .._handles import ListenHandle, StreamHandle
+from .._listeners import adapt
 from .._names import Record, node_names
 from .._stream.marks import get_default_high_water_mark
 from .._validate import bad_type, check_number
 from .._waiting import first_of
 from ..errors import state_error, system_error
-from ..events import EventEmitter, adapt
+from ..events import EventEmitter
 from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening

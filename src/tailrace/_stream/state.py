@@ -1,9 +1,9 @@
 """The states of a stream: three plain ints, and who may change which bit.
 
 A stream has a *life* (``_life``), a reading side (``_r``) and a writing side (``_w``). All bits of
-``_life`` are written in ``life.py``, all of ``_r`` in ``read.py``, all of ``_w`` in ``write.py``;
-other files ask. The only crossing: destroying sets ``R_DEAD`` and ``W_DEAD`` so that the fast
-paths see it in the one word they look at.
+``_life`` are written in ``life.py``, all of ``_r`` in ``read.py`` and ``modes.py``, all of ``_w``
+in ``write.py``; other files ask. The only crossing: destroying sets ``R_DEAD`` and ``W_DEAD`` so
+that the fast paths see it in the one word they look at.
 
 Reading mode, Node's ``readableFlowing`` (ST-02)::
 

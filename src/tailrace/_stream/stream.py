@@ -11,11 +11,11 @@ from typing import Any
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
+from .._listeners import is_coroutine_function
 from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
 from .._waiting import first_of
 from ..errors import AbortError
-from ..events import is_coroutine_function
 from .encodings import canonical
 from .marks import mark_of
 from .state import (
@@ -155,6 +155,11 @@ class Stream(WriteSide):
         if type(self)._writev is not Stream._writev:
             return True
         return self._hooks is not None and 'writev' in self._hooks
+
+    def _has_final(self) -> bool:
+        if type(self)._final is not Stream._final:
+            return True
+        return self._hooks is not None and 'final' in self._hooks
 
     def _final(self, callback: Any) -> None:
         hooks = self._hooks

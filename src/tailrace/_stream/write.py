@@ -17,11 +17,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
-from ..events import adapt
 from .encodings import canonical, encode
-from .read import ReadSide
+from .modes import ModeSide
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
@@ -54,7 +54,7 @@ Done = Callable[[BaseException | None], object]
 Sink = Callable[[bytes, Callable[[int], object]], int]
 
 
-class WriteSide(ReadSide):
+class WriteSide(ModeSide):
     """Everything that reads and writes, without its public names."""
 
     __slots__ = (
@@ -106,6 +106,9 @@ class WriteSide(ReadSide):
         """Hook: everything is written and end() was called; 'finish' comes after ``callback``."""
         callback(None)
 
+    def _has_final(self) -> bool:
+        return type(self)._final is not WriteSide._final
+
     def _sink_error(self, code: int) -> Exception:
         """Hook: the exception of a failed sink."""
         return OSError(code, 'write failed')
@@ -153,7 +156,7 @@ class WriteSide(ReadSide):
             encoding, callback = None, encoding
         chunk, name, size = self._checked(chunk, encoding)
         done: Done | None = adapt(callback) if callable(callback) else None
-        return self._write_any(chunk, name, size, done)
+        return self._write_any(chunk, name, size, done, self._refusal())
 
     def _checked(self, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
         """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
@@ -175,18 +178,23 @@ class WriteSide(ReadSide):
         return chunk, 'buffer', len(chunk)
 
     def _refusal(self) -> Exception | None:
+        """Why write() cannot take a chunk now; None if it can."""
+        return self._state_refusal()
+
+    def _state_refusal(self) -> Exception | None:
         if self._w & W_ENDING:
             return state_error('ERR_STREAM_WRITE_AFTER_END')
         if self._life & L_DESTROYED:
             return state_error('ERR_STREAM_DESTROYED', 'cannot write: the stream was destroyed')
         return None
 
-    def _write_any(self, chunk: Any, name: str, size: int, done: Done | None) -> bool:
-        error = self._refusal()
+    def _write_any(
+        self, chunk: Any, name: str, size: int, done: Done | None, error: Exception | None
+    ) -> bool:
         if error is not None:
             if done is not None:
                 _runtime.current().push(done, (error,))
-            self._fail(error)
+            self._fail(error, True)
             return False
         self._pending += 1
         self._w_len += size
@@ -197,11 +205,11 @@ class WriteSide(ReadSide):
             self._w |= W_BUFFERED
         else:
             self._send(chunk, name, size, done)
-        # Node's rule: what counts is what is left, after a write that was done at once (AM-35).
-        below = self._w_len < self._w_hwm or self._w_len == 0
-        if not below:
-            self._w |= W_NEED_DRAIN
-        return below and not self._w & W_DEAD
+        # What was written at once does not count (Node 24; before, it did).
+        if self._w_len < self._w_hwm or self._w_len == 0:
+            return not self._w & W_DEAD
+        self._w |= W_NEED_DRAIN
+        return False
 
     def _send(self, chunk: Any, name: str, size: int, done: Done | None) -> None:
         self._w_size = size
@@ -295,7 +303,11 @@ class WriteSide(ReadSide):
             self._w &= ~W_SYNC
             return
         self._w |= W_FLUSHING
-        while buffer and not self._w & W_WRITING:
+        # Asked for anew each time: a listener that hears of a chunk may write the next one.
+        while not self._w & W_WRITING:
+            buffer = self._w_buf
+            if not buffer:
+                break
             chunk, name, done, size = buffer.popleft()
             if not buffer:
                 self._w_buf = None
@@ -343,8 +355,8 @@ class WriteSide(ReadSide):
         error: BaseException | None = None
         if chunk is not None:
             ready, name, size = self._checked(chunk, encoding)
-            error = self._refusal()
-            self._write_any(ready, name, size, None)
+            refusal = error = self._state_refusal()
+            self._write_any(ready, name, size, None, refusal)
         if self._corked:
             self._corked = 1
             self._do_uncork()
@@ -359,6 +371,10 @@ class WriteSide(ReadSide):
                 error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
         if callable(callback):
             done = adapt(callback)
+            error = error or self._error
+            if error is None and self._life & L_DESTROYED:
+                # Node 24 never calls it here; ST-16 says that it is told.
+                error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
             if error is not None:
                 _runtime.current().push(done, (error,))
             elif self._w & W_FINISHED:
@@ -370,7 +386,7 @@ class WriteSide(ReadSide):
 
     def _needs_finish(self) -> bool:
         return (
-            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED) == W_ENDING
+            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING) == W_ENDING
             and self._w_len == 0
             and self._error is None
             and not self._life & (L_DESTROYED | L_ERROR_EMITTED | L_CLOSE_EMITTED)
@@ -379,7 +395,12 @@ class WriteSide(ReadSide):
     def _finish_maybe(self, sync: bool) -> None:
         if not self._needs_finish():
             return
-        if not self._w & (W_PREFINISHED | W_FINAL_CALLED):
+        if self._w & (W_PREFINISHED | W_FINAL_CALLED):
+            pass
+        elif not self._has_final():
+            self._w |= W_PREFINISHED
+            self.emit('prefinish')
+        else:
             self._w |= W_FINAL_CALLED
             self._pending += 1
             try:
@@ -400,12 +421,12 @@ class WriteSide(ReadSide):
         self._pending -= 1
         if error is not None:
             self._call_end_callbacks(error)
-            self._fail(error)
+            self._fail(error, True)
         elif self._needs_finish():
             self._w |= W_PREFINISHED
             self.emit('prefinish')
             self._pending += 1
-            _runtime.current().push(self._finish_nt, ())
+            _runtime.current().push(self._finish, ())
 
     def _finish_nt(self) -> None:
         if self._needs_finish():
