@@ -27,8 +27,9 @@ __all__ = ['add_abort_signal', 'pipeline']
 OPTIONS = frozenset({'callback', 'end', 'signal'})
 
 
-def _premature(error: BaseException | None) -> bool:
-    return getattr(error, 'code', None) == 'ERR_STREAM_PREMATURE_CLOSE'
+def _follows(error: BaseException | None) -> bool:
+    """Whether an error most likely only follows from another one, of another stage."""
+    return getattr(error, 'code', None) in ('ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR')
 
 
 class Pipeline:
@@ -147,12 +148,12 @@ class Pipeline:
 
     def heard(self, error: BaseException) -> None:
         """An 'error' event of a stage; those that only follow from another are left to it."""
-        if not isinstance(error, AbortError) and not _premature(error):
+        if not _follows(error):
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Note what counts and destroy everything."""
-        if self.error is None or _premature(self.error):
+        if self.error is None or (_follows(self.error) and not _follows(error)):
             self.error = error
         victims, self.victims = self.victims, []
         for stream in victims:
