@@ -125,7 +125,11 @@ class Pipeline:
         self.open += 1
 
         async def consume() -> None:
-            self.value = await coroutine
+            try:
+                self.value = await coroutine
+            except Exception as error:
+                self.heard(error)
+                raise
 
         def ended(task: Any) -> None:
             error = AbortError() if task.cancelled() else task.exception()
@@ -153,6 +157,10 @@ class Pipeline:
 
     def fail(self, error: BaseException) -> None:
         """Note what counts and destroy everything."""
+        if _follows(error):
+            # The cause may be known to its stream already, though its event is still to come.
+            causes = (s._error for s in self.streams if s._error and not _follows(s._error))
+            error = next(causes, error)
         if self.error is None or (_follows(self.error) and not _follows(error)):
             self.error = error
         victims, self.victims = self.victims, []
