@@ -32,6 +32,9 @@ __all__ = ['Server', 'create_server']
 
 _T = TypeVar('_T', bound='Server')
 
+#: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
+_GONE = frozenset({'ERR_STREAM_DESTROYED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_SOCKET_CLOSED'})
+
 #: What those who iterate over a server wait for; 'close' comes only after the last connection.
 _STOPPED = 'tailrace:stopped'
 
@@ -178,14 +181,18 @@ class Server(EventEmitter):
             handle.close()
             self.emit('drop', data)
             return
-        if self.block_list is not None and self._blocked(handle):
-            return
-        if self.no_delay:
-            handle.set_no_delay(True)
-        if self.keep_alive:
-            delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
-            handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
-        sock = Socket._accepted(handle, self)
+        try:
+            if self.block_list is not None and self._blocked(handle):
+                return
+            if self.no_delay:
+                handle.set_no_delay(True)
+            if self.keep_alive:
+                delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
+                handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
+            sock = Socket._accepted(handle, self)
+        except BaseException:  # an attribute was set to something unusable
+            handle.close()
+            raise
         self._connections += 1
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
@@ -193,7 +200,12 @@ class Server(EventEmitter):
             self._unclaimed.append(sock)
             if self._handle is not None:
                 self._handle.pause()
-        self.emit('connection', sock)
+        try:
+            self.emit('connection', sock)
+        except Exception as error:
+            # Blamed on the connection, not on the server: elsewhere than under tailrace.run() the
+            # one is destroyed and the other goes on (design, section 2).
+            handle.runtime.uncaught(error, sock)
 
     def _blocked(self, handle: StreamHandle) -> bool:
         peer = handle.get_peer_name()
@@ -219,9 +231,10 @@ class Server(EventEmitter):
     def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
         if event == 'connection' and args and isinstance(args[0], Socket):
             sock = args[0]
-            if sock.destroyed:
+            if not sock.destroyed:
+                sock.destroy(error)
+            elif error is not sock.errored and getattr(error, 'code', None) not in _GONE:
                 raise error
-            sock.destroy(error)
         else:
             super()._rejected(error, event, args)
 
