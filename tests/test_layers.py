@@ -23,7 +23,7 @@ SOURCE = Path(__file__).resolve().parent.parent / 'src' / PACKAGE
 LAYERS = (
     # what a user or the interpreter calls
     (
-        *('__init__', '__main__', '_demo', 'net', 'stream', 'dns'),
+        *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
         *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
     ),
     ('_cluster',),
@@ -31,7 +31,10 @@ LAYERS = (
     ('_stream',),
     ('_handles',),
     ('_dns', '_addr'),
-    ('events', 'errors', '_abort', '_channels', '_tick', '_runtime', '_names', '_validate'),
+    (
+        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('_tick', '_runtime', '_names', '_validate'),
+    ),
 )
 
 #: What a unit refuses to know beyond that: units of the package, and modules of the library.
@@ -39,14 +42,21 @@ REFUSES = {
     '_net': {'select', 'selectors', 'errno'},
     '_stream': {'_handles', '_dns', '_addr', 'asyncio', 'socket', 'select', 'selectors', 'errno'},
     '_handles': {'events'},
-    '_dns': {'events'},
     '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
     '_tick': {'_runtime', 'events', 'asyncio'},
     'errors': {'events', '_runtime', 'asyncio'},
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = ('_runtime', '_handles.engine', '_handles._engine', '_dns', 'events', '_demo')
+ASYNCIO = (
+    '_runtime',
+    '_handles.engine',
+    '_handles.selector',
+    '_dns',
+    'events',
+    '_demo',
+    '_program',
+)
 
 #: No file of the package has more lines.
 LONGEST = 700

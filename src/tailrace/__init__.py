@@ -6,7 +6,7 @@ Everything of :mod:`tailrace.net` is here too, so ``import tailrace as net`` wor
 
 from . import dns, errors, events, net, stream
 from ._abort import AbortController, AbortSignal
-from ._names import module_names
+from ._names import module_names as _module_names
 from ._net.channels import channel
 from ._net.socket import connect, create_connection
 from ._program import run
@@ -85,4 +85,4 @@ __all__ = [
     'stream',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())

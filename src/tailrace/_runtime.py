@@ -41,11 +41,13 @@ __all__ = [
     'clear_interval',
     'clear_timeout',
     'current',
+    'new_future',
     'next_tick',
     'run',
     'set_immediate',
     'set_interval',
     'set_timeout',
+    'settled',
     'spawn',
 ]
 
@@ -260,6 +262,14 @@ def current() -> Runtime:
     return default
 
 
+def new_future() -> asyncio.Future[Any]:
+    """A future of the running loop; RuntimeError without one."""
+    loop = _running_loop()
+    if loop is None:
+        raise RuntimeError('there is no running event loop to wait in')
+    return loop.create_future()
+
+
 def next_tick(fn: Callable[..., object], *args: Any) -> None:
     """Call ``fn(*args)`` after the current callback, before the loop does anything else.
 
@@ -315,6 +325,13 @@ def spawn(
 
     task.add_done_callback(done)
     return task
+
+
+async def settled(task: asyncio.Future[Any]) -> None:
+    """Wait until ``task`` is done, whatever became of it."""
+    import asyncio
+
+    await asyncio.wait([task])
 
 
 def _delay(ms: Any) -> float:

@@ -10,7 +10,7 @@ from ._dns import (
     lookup,
     set_default_result_order,
 )
-from ._names import module_names
+from ._names import module_names as _module_names
 
 __all__ = [
     'ADDRCONFIG',
@@ -21,4 +21,4 @@ __all__ = [
     'set_default_result_order',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())

@@ -60,6 +60,7 @@ __all__ = [
     'UnhandledError',
     'UnknownEncodingError',
     'aggregate_error',
+    'code_of',
     'resolution_error',
     'state_error',
     'system_error',

@@ -5,7 +5,7 @@ spellings: ``net.create_server`` and ``net.createServer``.
 """
 
 from ._addr import BlockList, SocketAddress, is_ip, is_ipv4, is_ipv6
-from ._names import module_names
+from ._names import module_names as _module_names
 from ._net.bound import BoundSocket
 from ._net.defaults import (
     get_default_auto_select_family,
@@ -34,4 +34,4 @@ __all__ = [
     'set_default_auto_select_family_attempt_timeout',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())

@@ -163,7 +163,7 @@ def compare(bl: BlockList, naive: Naive, probes: set[int]) -> None:
 def test_equals_a_naive_list_through_changes(
     steps: list[tuple[str, list]], probes: set[int]
 ) -> None:
-    with small_blocks(4):
+    with small_blocks(12):
         bl, naive = BlockList(), Naive()
         for verb, what in steps:
             if verb == 'bulk':

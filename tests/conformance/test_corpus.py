@@ -33,7 +33,9 @@ OWN = HERE / 'own'
 
 def names(folder: Path) -> list[str]:
     """What is in a folder of scenarios or of what is expected."""
-    return sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('*.json'))
+    return sorted(
+        path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('*.json')
+    )
 
 
 SCENARIOS = names(CORPUS / 'scenarios')

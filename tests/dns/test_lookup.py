@@ -278,6 +278,7 @@ def test_gen19_callbacks_take_what_they_declare_and_may_be_coroutines() -> None:
         await ask(given(BOTH))
         ask(given(BOTH), 'h', callback=callback)
         await over.wait()
+        await asyncio.wait(_runtime.current().tasks)
         return got
 
     assert run(main) == [None, (None, '192.0.2.1', 4, None)]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._addr.ip import is_ip
+from .._listeners import adapt
 from .._names import Record, merge_options
 from .._validate import bad_type, bad_value, check_bool, check_callable, check_number, check_str
 from ..errors import NodeError, NodeOSError, resolution_error, system_error
-from ..events import adapt
 from .pool import Pool
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._addr.ip import is_ip
+from .._listeners import Listener, is_coroutine_function
 from .._names import Record
 from ..errors import AbortError, UnhandledError
-from ..events import Listener, is_coroutine_function
 from .lookup import lookup, lookup_error
 
 if TYPE_CHECKING:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 from typing import TYPE_CHECKING
 
 from .._runtime import Runtime
-from . import ListenHandle, StreamHandle
+from . import DONE, ListenHandle, StreamHandle
 from .fdpass import FdPipe
 from .listen import PipeListener, TcpListener
 from .pipe import AF_UNIX, Pipe
-from .reading import RawSocket
+from .reading import RawSocket, code_of
 from .tcp import Tcp
 
 __all__ = ['fd_pipe', 'guess_kind', 'pipe', 'pipe_listener', 'tcp', 'tcp_listener']
@@ -68,6 +69,28 @@ def guess_kind(fd: int) -> str | None:
             kind = 'pipe'
     sock.detach()
     return kind
+
+
+def open_listener(runtime: Runtime, fd: int, copy: bool) -> TcpListener | PipeListener | int:
+    """A listener on a bound or listening descriptor, or on a copy of it; an errno if it is none.
+
+    Without ``copy`` the descriptor is taken over; a refused one stays open.
+    """
+    kind = guess_kind(fd)
+    if kind is None:
+        return errno.EINVAL
+    if copy:
+        try:
+            fd = os.dup(fd)
+        except OSError as error:
+            return code_of(error)
+    handle = tcp_listener(runtime) if kind == 'tcp' else pipe_listener(runtime)
+    code = handle.open(fd)
+    if code == DONE:
+        return handle
+    if copy:
+        os.close(fd)
+    return code
 
 
 if TYPE_CHECKING:

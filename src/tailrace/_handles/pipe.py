@@ -79,7 +79,8 @@ class Fifo:
     def getpeername(self) -> str:
         return ''
 
-    getsockname = getpeername
+    def getsockname(self) -> str:
+        return ''
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -14,7 +14,7 @@ from .._abort import check_signal
 from .._addr import is_ip
 from .._dns.lookup import lookup
 from .._handles import DONE, ListenHandle
-from .._handles.make import guess_kind, pipe_listener, tcp_listener
+from .._handles.make import open_listener, pipe_listener, tcp_listener
 from .._validate import bad_type, bad_value, check_port, check_str
 from ..errors import system_error
 from .bound import BoundSocket
@@ -80,7 +80,7 @@ class Listening:
         inner = getattr(handle, '_handle', None)
         if inner is not None and hasattr(inner, 'on_connection'):
             # Another server: both accept from one queue, each with a descriptor of its own.
-            return self._opened(inner.fd, inner.kind)
+            return open_listener(self._runtime, inner.fd, True)
         fd = getattr(handle, 'fd', None)
         if fd is None and hasattr(handle, 'fileno'):
             fd = handle.fileno()
@@ -88,37 +88,11 @@ class Listening:
             bad_type(
                 'handle', 'a server, socket, BoundSocket or something with a descriptor', handle
             )
-        return self._opened(fd, guess_kind(fd))
-
-    def _opened(self, fd: int, kind: str | None) -> ListenHandle | int:
-        """A listener on a duplicate of somebody else's descriptor, or the errno."""
-        import errno
-        import os
-
-        if kind is None:
-            return errno.EINVAL
-        try:
-            copy = os.dup(fd)
-        except OSError as error:
-            return error.errno or errno.EBADF
-        handle = tcp_listener(self._runtime) if kind == 'tcp' else pipe_listener(self._runtime)
-        code = handle.open(copy)
-        if code != DONE:
-            os.close(copy)
-            return code
-        return handle
+        return open_listener(self._runtime, fd, True)
 
     def _listen_on_fd(self, fd: int) -> None:
         """LS-11: the descriptor itself becomes the server's."""
-        import errno
-
-        kind = guess_kind(fd)
-        if kind is None:
-            self._fail(errno.EINVAL, None, None)
-            return
-        handle = tcp_listener(self._runtime) if kind == 'tcp' else pipe_listener(self._runtime)
-        code = handle.open(fd)
-        self._listen_on(handle if code == DONE else errno.EINVAL)
+        self._listen_on(open_listener(self._runtime, fd, False))
 
     def _listen_anywhere(self, port: int) -> None:
         """LS-25, PF-03: one dual-stack socket, or IPv4 where there is no IPv6 (AM-10)."""
@@ -169,22 +143,20 @@ class Listening:
 
     def _look_up(self, host: str, port: int) -> None:
         """LS-26: the first address that is not IPv6 link-local; a literal comes a tick later."""
-        self._server._listening = self
+        self._server._pending.add(self)
 
         def found(error: Exception | None, answers: Any = None) -> None:
             self._request = None
             if self._cancelled:
                 return
-            if self._server._listening is self:
-                self._server._listening = None
             if error is not None:
-                self._server._failed(error)
+                self._server._failed(self, error)
                 return
             address, family = _first_usable(answers)
             if self._server._handle is not None:
                 # Another listen() has overtaken the lookup: as in Node this one joins it.
                 self._server._handle.listen(self._backlog)
-                self._runtime.push(self._server._listening_nt, ())
+                self._runtime.push(self._server._listening_nt, (self,))
             else:
                 self._listen_on_address(address, port, family)
 
@@ -209,7 +181,8 @@ class Listening:
             return
         path = self._options.get('path') if handle.kind == 'pipe' else None
         self._server._bound(handle, path)
-        self._runtime.push(self._server._listening_nt, ())
+        self._server._pending.add(self)
+        self._runtime.push(self._server._listening_nt, (self,))
 
     def _fail(self, code: int, address: str | None, port: int | None) -> None:
         reason: int | str = code
@@ -217,7 +190,8 @@ class Listening:
             # libuv, and so Node, says EACCES of a directory that is not there.
             reason = 'EACCES'
         error = system_error(reason, 'listen', address=address, port=port)
-        self._runtime.push(self._server._failed, (error,))
+        self._server._pending.add(self)
+        self._runtime.push(self._server._failed, (self, error))
 
     def _follow_signal(self) -> None:
         """LS-23: an abort is a close(); the listener goes when the server closes (AB-06)."""

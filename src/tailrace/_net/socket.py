@@ -16,6 +16,7 @@ from .._stream.readable import describe
 from .._stream.state import L_DESTROYED, R_STOPPED, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
+from .._waiting import first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
 from .endpoint import Endpoint, checked_block_list
@@ -416,33 +417,14 @@ class Socket(Endpoint):
             return self
         if self._life & L_DESTROYED:
             raise self._error or state_error('ERR_SOCKET_CLOSED')
-        import asyncio
-
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def connected() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        def failed(error: Any = None) -> None:
-            if not future.done():
-                future.set_exception(error)
-
-        def closed() -> None:
-            failed(self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
-
-        self.once('connect', connected)
-        self.on('error', failed)
-        self.on('close', closed)
         try:
-            await future
-        except asyncio.CancelledError:
-            self.destroy()
+            event = await first_of(self, 'connect', 'close')
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled
+                self.destroy()
             raise
-        finally:
-            self.off('connect', connected)
-            self.off('error', failed)
-            self.off('close', closed)
+        if event == 'close':
+            raise self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
         return self
 
 

@@ -64,6 +64,7 @@ class Transform(Duplex):
             if own[name] is None and options is not None:
                 own[name] = options.get(name)
         super().__init__(options, **keywords)
+        self._may_push_at_once()
         self._transform_hook: Callable[..., Any] | None = own['transform']
         self._flush_hook: Callable[..., Any] | None = own['flush']
         #: The callback of a chunk whose output did not fit: called when somebody reads.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .. import _runtime
 from ..errors import AbortError, state_error
 from .state import (
     L_AUTO_DESTROY,
@@ -12,12 +13,7 @@ from .state import (
     L_ERROR_EMITTED,
     R_ABSENT,
     R_END_EMITTED,
-    W_ABSENT,
-    W_FINISHED,
 )
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ['Chunks']
 
@@ -35,7 +31,7 @@ class Chunks:
     def __init__(self, stream: Any, destroy: bool) -> None:
         self._stream = stream
         self._destroy = destroy
-        self._future: asyncio.Future[None] | None = None
+        self._future: Any = None
         self._started = False
         self._done = False
 
@@ -48,6 +44,7 @@ class Chunks:
             raise StopAsyncIteration
         if not self._started:
             self._started = True
+            stream._begin_iterating()
             stream.on('readable', self._wake)
             stream.on('end', self._wake)
             stream.on('error', self._wake_error)
@@ -69,9 +66,7 @@ class Chunks:
             await self._wait()
 
     async def _wait(self) -> None:
-        import asyncio
-
-        self._future = asyncio.get_running_loop().create_future()
+        self._future = _runtime.new_future()
         try:
             await self._future
         finally:
@@ -99,11 +94,11 @@ class Chunks:
         if failed or stream._life & L_DESTROYED or not self._destroy:
             return
         ended = stream._r & (R_END_EMITTED | R_ABSENT)
-        finished = stream._w & (W_FINISHED | W_ABSENT)
-        if ended and not finished:
+        # Who can still write may want to; and what waits to be written is not lost (Node drops it).
+        if ended and (stream._can_write() or stream._w_len):
             return
         if stream._life & L_AUTO_DESTROY:
-            stream.destroy(None if ended and finished else AbortError())
+            stream.destroy(None if ended else AbortError())
 
     async def aclose(self) -> None:
         """Leave the loop: what ``break`` does when the iterator is collected."""

@@ -1,7 +1,8 @@
 """The life of a stream: destroying it, its one error, and 'close' (ST-24 to ST-26, ST-35).
 
-The lowest of the three compiled layers of a stream, ``life.py`` → ``read.py`` → ``write.py``: one
-chain, so that a Duplex is one object with one layout. It refuses to know chunks and sockets.
+The lowest of the compiled layers of a stream, ``life.py`` → ``read.py`` → ``modes.py`` →
+``write.py``: one chain, so that a Duplex is one object with one layout. It refuses to know chunks
+and sockets.
 
 Hook for subclasses: ``_destroy(error, callback)`` releases what the stream holds and then calls
 ``callback(error)``, once.
@@ -104,15 +105,18 @@ class Life(EventEmitter):
             self._life |= L_CLOSE_EMITTED | L_GONE
             self.emit('close')
 
-    def _fail(self, error: BaseException) -> None:
-        """An operation failed: destroy, or only tell where destroying is not automatic."""
+    def _fail(self, error: BaseException, later: bool = False) -> None:
+        """An operation failed: destroy, or only tell (``later``) where that is not automatic."""
         if self._life & L_DESTROYED:
             return
         if self._life & L_AUTO_DESTROY:
             self.destroy(error)
             return
         self._take_error(error)
-        _runtime.current().push(self._error_nt, (error,))
+        if later:
+            _runtime.current().push(self._error_nt, (error,))
+        else:
+            self._error_nt(error)
 
     def destroy(self, error: BaseException | None = None) -> Any:
         """Give up the stream: no more I/O; 'error' (if any), then 'close' (ST-24).

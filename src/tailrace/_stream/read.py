@@ -1,8 +1,9 @@
-"""The reading side of a stream: buffer, modes, 'data', 'readable', 'end' (ST-02 to ST-09).
+"""The reading side of a stream: buffer, 'data', 'readable', 'end' (ST-03 to ST-09).
 
-All transitions of ``_r`` are here (see ``state.py``). This file refuses to know where chunks come
-from: a source gives them to :meth:`ReadSide._push` (or :meth:`ReadSide._push_bytes`, the fast door
-of a continuous source), and is asked for more by the hook ``_read(size)``.
+All transitions of ``_r`` are here and in ``modes.py`` (see ``state.py``). This file refuses to
+know where chunks come from: a source gives them to :meth:`ReadSide._push` (or
+:meth:`ReadSide._push_bytes`, the fast door of a continuous source), and is asked for more by the
+hook ``_read(size)``.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._listeners import Listener
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
-from ..events import EventEmitter, Listener
 from .encodings import Decoder, canonical, encode, make_decoder
 from .life import Life
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
+    L_ERROR_EMITTED,
     R_ABSENT,
     R_BUFFERED,
     R_CONTINUOUS,
     R_DEAD,
-    R_DECODING,
     R_DID_READ,
     R_EMITTED_READABLE,
     R_END_EMITTED,
@@ -33,14 +34,11 @@ from .state import (
     R_FAST,
     R_FAST_MASK,
     R_FLOW,
-    R_LISTENING,
+    R_ITERATED,
     R_NEED_READABLE,
     R_OBJECT,
-    R_PAUSED,
     R_READING,
     R_READING_MORE,
-    R_RESUME_SCHEDULED,
-    R_STOPPED,
     R_SYNC,
 )
 
@@ -53,7 +51,8 @@ class ReadSide(Life):
     __slots__ = ('_awaiting', '_decoder', '_pipes', '_r_buf', '_r_encoding', '_r_hwm', '_r_len')
 
     def _init_read(self, high_water_mark: int, object_mode: bool) -> None:
-        self._r = R_OBJECT if object_mode else 0
+        # Until _read() was called once, chunks wait in the buffer: R_SYNC.
+        self._r = R_SYNC | (R_OBJECT if object_mode else 0)
         self._r_hwm = high_water_mark
         self._r_len = 0
         self._r_buf: deque[Any] | None = None
@@ -66,6 +65,10 @@ class ReadSide(Life):
     def _read(self, size: int) -> None:
         """Hook: get about ``size`` bytes and push them, now or later."""
         raise state_error('ERR_METHOD_NOT_IMPLEMENTED', f'{type(self).__name__}._read() is missing')
+
+    def _may_push_at_once(self) -> None:
+        """For a source that pushes without having been asked: no need to wait for _read()."""
+        self._r &= ~R_SYNC
 
     # -- from the source ------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class ReadSide(Life):
     def _size(self, chunk: Any) -> int:
         return 1 if self._r & R_OBJECT else len(chunk)
 
-    def _add_chunk(self, chunk: Any) -> None:
+    def _add_chunk(self, chunk: Any, first: bool = False) -> None:
         r = self._r
         if r & R_FLOW and not r & R_SYNC and self._r_len == 0 and 'data' in self._events:
             self._r = r | R_DID_READ
@@ -146,7 +149,10 @@ class ReadSide(Life):
         else:
             if self._r_buf is None:
                 self._r_buf = deque()
-            self._r_buf.append(chunk)
+            if first:
+                self._r_buf.appendleft(chunk)
+            else:
+                self._r_buf.append(chunk)
             self._r_len += self._size(chunk)
             self._r |= R_BUFFERED
             if self._r & R_NEED_READABLE:
@@ -189,14 +195,7 @@ class ReadSide(Life):
             return False
         if self._r & R_DEAD:
             return False
-        if self._r_buf is None:
-            self._r_buf = deque()
-        self._r_buf.appendleft(chunk)
-        self._r_len += self._size(chunk)
-        self._r |= R_BUFFERED
-        if self._r & R_NEED_READABLE:
-            self._emit_readable()
-        self._maybe_read_more()
+        self._add_chunk(chunk, True)
         return self._can_push()
 
     # -- asking for more ------------------------------------------------------------------------
@@ -276,7 +275,7 @@ class ReadSide(Life):
                 self._r |= R_NEED_READABLE
             elif wanted != count:
                 self._end_reading()
-        if out is not None and self._error is None and not self._life & L_CLOSE_EMITTED:
+        if out is not None and not self._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
             self._r |= R_DID_READ
             self.emit('data', out)
         return out
@@ -340,8 +339,6 @@ class ReadSide(Life):
             self._r &= ~R_EMITTED_READABLE
         if not self._r & (R_FLOW | R_ENDED) and self._r_len <= self._r_hwm:
             self._r |= R_NEED_READABLE
-        else:
-            self._r &= ~R_NEED_READABLE
         self._flow()
 
     def _flow(self) -> None:
@@ -367,6 +364,10 @@ class ReadSide(Life):
         elif self._life & L_AUTO_DESTROY and self._writing_is_over():
             self.destroy()
 
+    def _begin_iterating(self) -> None:
+        """An ``async for`` begins."""
+        self._r |= R_ITERATED
+
     def _can_write(self) -> bool:
         """Whether there is a writing side that is still open."""
         return False
@@ -380,98 +381,6 @@ class ReadSide(Life):
     def _reading_is_over(self) -> bool:
         """Whether nothing will come out any more: ended, or there is no reading side."""
         return bool(self._r & (R_END_EMITTED | R_ABSENT))
-
-    # -- modes ----------------------------------------------------------------------------------
-
-    def _resume(self) -> None:
-        r = self._r
-        if not r & R_FLOW:
-            # With a 'readable' listener reading stays with its read() calls.
-            self._r = (r | R_STOPPED if r & R_LISTENING else (r | R_FLOW) & ~R_STOPPED) & ~R_PAUSED
-            self._schedule_resume()
-        else:
-            self._r = r & ~R_PAUSED
-
-    def _schedule_resume(self) -> None:
-        if not self._r & R_RESUME_SCHEDULED:
-            self._r |= R_RESUME_SCHEDULED
-            _runtime.current().push(self._resume_nt, ())
-
-    def _resume_nt(self) -> None:
-        if not self._r & R_READING:
-            self._take(0)
-        self._r &= ~R_RESUME_SCHEDULED
-        self.emit('resume')
-        self._flow()
-        if self._r & R_FLOW and not self._r & R_READING:
-            self._take(0)
-
-    def _pause(self) -> None:
-        if not self._r & R_STOPPED:
-            self._r = (self._r & ~R_FLOW) | R_STOPPED
-            self.emit('pause')
-        self._r |= R_PAUSED
-
-    def _flowing(self) -> bool | None:
-        return True if self._r & R_FLOW else False if self._r & R_STOPPED else None
-
-    # -- listeners change the mode --------------------------------------------------------------
-
-    def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
-        EventEmitter._add(self, event, function, once, first)
-        if event == 'data':
-            if 'readable' in self._events:
-                self._r |= R_LISTENING
-            else:
-                self._r &= ~R_LISTENING
-            if not self._r & R_STOPPED:
-                self._resume()
-        elif event == 'readable' and not self._r & (R_END_EMITTED | R_LISTENING):
-            self._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
-            self._r &= ~(R_FLOW | R_EMITTED_READABLE)
-            if self._r_len:
-                self._emit_readable()
-            elif not self._r & R_READING:
-                _runtime.current().push(self._take, (0,))
-
-    def _remove(self, event: Any, listener: Listener) -> None:
-        EventEmitter._remove(self, event, listener)
-        if event == 'readable':
-            _runtime.current().push(self._update_listening_nt, ())
-
-    def remove_all_listeners(self, event: Any = None, /) -> Any:
-        """Remove the listeners of ``event``, or all of them."""
-        EventEmitter.remove_all_listeners(self, event)
-        if event is None or event == 'readable':
-            _runtime.current().push(self._update_listening_nt, ())
-        return self
-
-    def _update_listening_nt(self) -> None:
-        if 'readable' in self._events:
-            self._r |= R_LISTENING
-        else:
-            self._r &= ~R_LISTENING
-        r = self._r
-        if r & R_RESUME_SCHEDULED and not r & R_PAUSED:
-            self._r = (r | R_FLOW) & ~R_STOPPED
-        elif 'data' in self._events:
-            self._resume()
-        elif not r & (R_LISTENING | R_FLOW):
-            self._r = r & ~R_STOPPED
-
-    # -- encoding -------------------------------------------------------------------------------
-
-    def _set_encoding(self, encoding: Any) -> None:
-        name = canonical(encoding)
-        self._decoder = decoder = make_decoder(name)
-        self._r_encoding = name
-        self._r |= R_DECODING
-        if self._r_buf:
-            text = ''.join(decoder.decode(chunk) for chunk in self._r_buf)
-            self._r_buf = deque((text,)) if text else None
-            self._r_len = len(text)
-            if not text:
-                self._r &= ~R_BUFFERED
 
 
 def _next_power_of_two(n: int) -> int:

@@ -1,9 +1,9 @@
 """The states of a stream: three plain ints, and who may change which bit.
 
 A stream has a *life* (``_life``), a reading side (``_r``) and a writing side (``_w``). All bits of
-``_life`` are written in ``life.py``, all of ``_r`` in ``read.py``, all of ``_w`` in ``write.py``;
-other files ask. The only crossing: destroying sets ``R_DEAD`` and ``W_DEAD`` so that the fast
-paths see it in the one word they look at.
+``_life`` are written in ``life.py``, all of ``_r`` in ``read.py`` and ``modes.py``, all of ``_w``
+in ``write.py``; other files ask. The only crossing: destroying sets ``R_DEAD`` and ``W_DEAD`` so
+that the fast paths see it in the one word they look at.
 
 Reading mode, Node's ``readableFlowing`` (ST-02)::
 
@@ -67,6 +67,8 @@ R_DEAD: Final = 1 << 17
 R_ABSENT: Final = 1 << 18
 #: 'end' is under way.
 R_END_SCHEDULED: Final = 1 << 19
+#: An `async for` reads it.
+R_ITERATED: Final = 1 << 20
 
 #: A chunk goes straight to the 'data' listener when exactly R_FAST of R_FAST_MASK is set.
 R_FAST: Final = R_FLOW | R_DID_READ | R_CONTINUOUS

@@ -11,10 +11,11 @@ from typing import Any
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
+from .._listeners import is_coroutine_function
 from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
+from .._waiting import first_of
 from ..errors import AbortError
-from ..events import is_coroutine_function
 from .encodings import canonical
 from .marks import mark_of
 from .state import (
@@ -158,6 +159,11 @@ class Stream(WriteSide):
             return True
         return self._hooks is not None and 'writev' in self._hooks
 
+    def _has_final(self) -> bool:
+        if type(self)._final is not Stream._final:
+            return True
+        return self._hooks is not None and 'final' in self._hooks
+
     def _final(self, callback: Any) -> None:
         hooks = self._hooks
         if hooks is not None and 'final' in hooks:
@@ -182,7 +188,7 @@ class Stream(WriteSide):
     async def wait_closed(self) -> None:
         """Wait until 'close' was emitted; a stream's error is not raised here."""
         if not self._life & L_GONE:
-            await _event(self, 'close')
+            await first_of(self, 'close', error=False)
 
     async def async_dispose(self) -> None:
         """Destroy the stream, with an AbortError if it is not done, and wait for 'close' (SK-55).
@@ -213,22 +219,6 @@ def _call_hook(hook: Callable[..., Any], *args: Any) -> None:
     result = hook(*args)
     if is_coroutine_function(hook):
         _runtime.spawn(result)
-
-
-async def _event(stream: Stream, name: str) -> None:
-    import asyncio
-
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def arrived() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    stream.once(name, arrived)
-    try:
-        await future
-    finally:
-        stream.off(name, arrived)
 
 
 def stream_options(

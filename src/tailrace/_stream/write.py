@@ -17,11 +17,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
-from ..events import adapt
 from .encodings import canonical, encode
-from .read import ReadSide
+from .modes import ModeSide
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
@@ -54,7 +54,7 @@ Done = Callable[[BaseException | None], object]
 Sink = Callable[[bytes, Callable[[int], object]], int]
 
 
-class WriteSide(ReadSide):
+class WriteSide(ModeSide):
     """Everything that reads and writes, without its public names."""
 
     __slots__ = (
@@ -105,6 +105,9 @@ class WriteSide(ReadSide):
     def _final(self, callback: Done) -> None:
         """Hook: everything is written and end() was called; 'finish' comes after ``callback``."""
         callback(None)
+
+    def _has_final(self) -> bool:
+        return type(self)._final is not WriteSide._final
 
     def _sink_error(self, code: int) -> Exception:
         """Hook: the exception of a failed sink."""
@@ -191,7 +194,7 @@ class WriteSide(ReadSide):
         if error is not None:
             if done is not None:
                 _runtime.current().push(done, (error,))
-            self._fail(error)
+            self._fail(error, True)
             return False
         self._pending += 1
         self._w_len += size
@@ -202,11 +205,11 @@ class WriteSide(ReadSide):
             self._w |= W_BUFFERED
         else:
             self._send(chunk, name, size, done)
-        # Node's rule: what counts is what is left, after a write that was done at once (AM-35).
-        below = self._w_len < self._w_hwm or self._w_len == 0
-        if not below:
-            self._w |= W_NEED_DRAIN
-        return below and not self._w & W_DEAD
+        # What was written at once does not count (Node 24; before, it did).
+        if self._w_len < self._w_hwm or self._w_len == 0:
+            return not self._w & W_DEAD
+        self._w |= W_NEED_DRAIN
+        return False
 
     def _send(self, chunk: Any, name: str, size: int, done: Done | None) -> None:
         self._w_size = size
@@ -300,7 +303,11 @@ class WriteSide(ReadSide):
             self._w &= ~W_SYNC
             return
         self._w |= W_FLUSHING
-        while buffer and not self._w & W_WRITING:
+        # Asked for anew each time: a listener that hears of a chunk may write the next one.
+        while not self._w & W_WRITING:
+            buffer = self._w_buf
+            if not buffer:
+                break
             chunk, name, done, size = buffer.popleft()
             if not buffer:
                 self._w_buf = None
@@ -364,6 +371,10 @@ class WriteSide(ReadSide):
                 error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
         if callable(callback):
             done = adapt(callback)
+            error = error or self._error
+            if error is None and self._life & L_DESTROYED:
+                # Node 24 never calls it here; ST-16 says that it is told.
+                error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
             if error is not None:
                 _runtime.current().push(done, (error,))
             elif self._w & W_FINISHED:
@@ -375,7 +386,7 @@ class WriteSide(ReadSide):
 
     def _needs_finish(self) -> bool:
         return (
-            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED) == W_ENDING
+            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING) == W_ENDING
             and self._w_len == 0
             and self._error is None
             and not self._life & (L_DESTROYED | L_ERROR_EMITTED | L_CLOSE_EMITTED)
@@ -384,7 +395,12 @@ class WriteSide(ReadSide):
     def _finish_maybe(self, sync: bool) -> None:
         if not self._needs_finish():
             return
-        if not self._w & (W_PREFINISHED | W_FINAL_CALLED):
+        if self._w & (W_PREFINISHED | W_FINAL_CALLED):
+            pass
+        elif not self._has_final():
+            self._w |= W_PREFINISHED
+            self.emit('prefinish')
+        else:
             self._w |= W_FINAL_CALLED
             self._pending += 1
             try:
@@ -405,12 +421,12 @@ class WriteSide(ReadSide):
         self._pending -= 1
         if error is not None:
             self._call_end_callbacks(error)
-            self._fail(error)
+            self._fail(error, True)
         elif self._needs_finish():
             self._w |= W_PREFINISHED
             self.emit('prefinish')
             self._pending += 1
-            _runtime.current().push(self._finish_nt, ())
+            _runtime.current().push(self._finish, ())
 
     def _finish_nt(self) -> None:
         if self._needs_finish():

@@ -1,0 +1,109 @@
+"""Listeners and callbacks: how many arguments they take, and whether they are coroutine functions.
+
+JavaScript calls a function with more or fewer arguments than it declares; listeners rely on that
+(GEN-13, GEN-19). What a function takes is found out once, when it is added. This file refuses to
+know emitters.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import BuiltinFunctionType, MethodType
+from typing import Any
+
+from . import _runtime
+
+__all__ = ['Listener', 'adapt', 'is_coroutine_function']
+
+_ANY = 1 << 30
+
+
+class Listener:
+    """One added listener: the user's function and how to call it."""
+
+    __slots__ = ('at_least', 'at_most', 'call', 'function', 'once')
+
+    def __init__(self, function: Callable[..., Any], once: bool) -> None:
+        self.function = function
+        #: What is called: the function, or what starts its coroutine.
+        self.call: Callable[..., Any] = function
+        #: 0: stays; 1: runs once; 2: has run, though an emit under way may still list it.
+        self.once = 1 if once else 0
+        self.at_least = 0
+        self.at_most = _ANY
+        # A bound method gives out the code of its function, whose first parameter is taken.
+        code = getattr(function, '__code__', None)
+        if code is not None:
+            self._read_code(function, code, 1 if type(function) is MethodType else 0)
+        elif not isinstance(function, BuiltinFunctionType):
+            self._ask_signature(function)
+
+    def _read_code(self, function: Any, code: Any, skipped: int) -> None:
+        # CO_VARARGS 0x04, CO_COROUTINE 0x80: inspect.signature costs 20 us, this 0.5 us, and a
+        # busy server adds listeners for every connection.
+        plain = getattr(function, '__func__', function)
+        count = code.co_argcount - skipped
+        defaults = len(plain.__defaults__ or ())
+        self.at_least = max(0, count - defaults)
+        if not code.co_flags & 0x04:
+            self.at_most = count
+        if code.co_kwonlyargcount > len(plain.__kwdefaults__ or ()):
+            self._refuse(function)
+
+    def _ask_signature(self, function: Any) -> None:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return  # without a signature it gets everything
+        at_least = at_most = 0
+        for p in parameters:
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+                at_most += 1
+                at_least += p.default is p.empty
+            elif p.kind is p.VAR_POSITIONAL:
+                at_most = _ANY
+            elif p.kind is p.KEYWORD_ONLY and p.default is p.empty:
+                self._refuse(function)
+        self.at_least, self.at_most = at_least, at_most
+
+    def _refuse(self, function: object) -> None:
+        raise TypeError(f'{function!r} has a required keyword-only parameter: no event gives one')
+
+    def fit(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments cut or filled up to what the function declares (GEN-19)."""
+        count = len(args)
+        if count > self.at_most:
+            return args[: self.at_most]
+        if count < self.at_least:
+            return args + (None,) * (self.at_least - count)
+        return args
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling ``function`` makes a coroutine."""
+    code = getattr(function, '__code__', None)
+    if code is not None:
+        return bool(code.co_flags & 0x80)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, '__call__', None)  # noqa: B004
+    )
+
+
+def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A callback of a call: any number of arguments, and a coroutine function runs as a task.
+
+    For callbacks of ``write``, ``close`` and the like, which are called once (GEN-13, GEN-19).
+    """
+    listener = Listener(function, True)
+    if is_coroutine_function(function):
+
+        def start(*args: Any) -> None:
+            _runtime.spawn(function(*listener.fit(args)))
+
+        return start
+
+    def call(*args: Any) -> Any:
+        return function(*listener.fit(args))
+
+    return call

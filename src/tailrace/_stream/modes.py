@@ -1,0 +1,138 @@
+"""The reading modes: pause, resume, and the listeners that change them (ST-02, ST-05, ST-08).
+
+Flowing, stopped or not chosen: see the drawing in ``state.py``. This file refuses to know where
+chunks come from and how they are buffered; that is ``read.py``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from .. import _runtime
+from .._listeners import Listener
+from ..events import EventEmitter
+from .encodings import canonical, make_decoder
+from .read import ReadSide
+from .state import (
+    R_ABSENT,
+    R_BUFFERED,
+    R_DECODING,
+    R_EMITTED_READABLE,
+    R_END_EMITTED,
+    R_FLOW,
+    R_LISTENING,
+    R_NEED_READABLE,
+    R_PAUSED,
+    R_READING,
+    R_RESUME_SCHEDULED,
+    R_STOPPED,
+)
+
+__all__ = ['ModeSide']
+
+
+class ModeSide(ReadSide):
+    """The reading side with its modes."""
+
+    __slots__ = ()
+
+    # -- modes ----------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        r = self._r
+        if not r & R_FLOW:
+            # With a 'readable' listener reading stays with its read() calls.
+            self._r = (r | R_STOPPED if r & R_LISTENING else (r | R_FLOW) & ~R_STOPPED) & ~R_PAUSED
+            self._schedule_resume()
+        else:
+            self._r = r & ~R_PAUSED
+
+    def _schedule_resume(self) -> None:
+        if not self._r & R_RESUME_SCHEDULED:
+            self._r |= R_RESUME_SCHEDULED
+            _runtime.current().push(self._resume_nt, ())
+
+    def _resume_nt(self) -> None:
+        if not self._r & R_READING:
+            self._take(0)
+        self._r &= ~R_RESUME_SCHEDULED
+        self.emit('resume')
+        self._flow()
+        if self._r & R_FLOW and not self._r & R_READING:
+            self._take(0)
+
+    def _pause(self) -> None:
+        if not self._r & R_STOPPED:
+            self._r = (self._r & ~R_FLOW) | R_STOPPED
+            self.emit('pause')
+        self._r |= R_PAUSED
+
+    def _flowing(self) -> bool | None:
+        return True if self._r & R_FLOW else False if self._r & R_STOPPED else None
+
+    # -- listeners change the mode --------------------------------------------------------------
+
+    def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
+        EventEmitter._add(self, event, function, once, first)
+        if self._r & R_ABSENT:
+            return
+        if event == 'data':
+            if 'readable' in self._events:
+                self._r |= R_LISTENING
+            if not self._r & R_STOPPED:
+                self._resume()
+        elif event == 'readable' and not self._r & (R_END_EMITTED | R_LISTENING):
+            self._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
+            self._r &= ~(R_FLOW | R_EMITTED_READABLE)
+            if self._r_len:
+                self._emit_readable()
+            elif not self._r & R_READING:
+                _runtime.current().push(self._take, (0,))
+
+    def off(self, event: Any, listener: Any, /) -> Any:
+        """Remove ``listener``; without any for 'readable' the mode is chosen anew."""
+        EventEmitter.off(self, event, listener)
+        if event == 'readable':
+            _runtime.current().push(self._update_listening_nt, ())
+        return self
+
+    def _take_once(self, event: Any, listener: Listener) -> bool:
+        if event == 'readable':
+            _runtime.current().push(self._update_listening_nt, ())
+        return EventEmitter._take_once(self, event, listener)
+
+    def remove_all_listeners(self, event: Any = None, /) -> Any:
+        """Remove the listeners of ``event``, or all of them."""
+        EventEmitter.remove_all_listeners(self, event)
+        if event is None or event == 'readable':
+            _runtime.current().push(self._update_listening_nt, ())
+        return self
+
+    def _update_listening_nt(self) -> None:
+        if 'readable' in self._events:
+            self._r |= R_LISTENING
+        else:
+            self._r &= ~R_LISTENING
+        r = self._r
+        if r & R_RESUME_SCHEDULED and not r & R_PAUSED:
+            self._r = (r | R_FLOW) & ~R_STOPPED
+        elif 'data' in self._events:
+            self._resume()
+        elif not r & (R_LISTENING | R_FLOW):
+            self._r = r & ~R_STOPPED
+
+    # -- encoding -------------------------------------------------------------------------------
+
+    def _set_encoding(self, encoding: Any) -> None:
+        name = canonical(encoding)
+        self._decoder = decoder = make_decoder(name)
+        self._r_encoding = name
+        self._r |= R_DECODING
+        if self._r_buf:
+            # Text that an earlier decoder has made stays as it is.
+            text = ''.join(c if isinstance(c, str) else decoder.decode(c) for c in self._r_buf)
+            self._r_buf = deque((text,)) if text else None
+            self._r_len = len(text)
+            if not text:
+                self._r &= ~R_BUFFERED
