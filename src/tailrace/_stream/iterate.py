@@ -13,8 +13,6 @@ from .state import (
     L_ERROR_EMITTED,
     R_ABSENT,
     R_END_EMITTED,
-    W_ABSENT,
-    W_FINISHED,
 )
 
 __all__ = ['Chunks']
@@ -83,6 +81,7 @@ class Chunks:
             raise StopAsyncIteration
         feed = self._feed
         if feed is None:
+            stream._begin_iterating()
             feed = self._feed = Feed(stream)
         while True:
             chunk = None if stream._life & L_DESTROYED else stream._take()
@@ -107,11 +106,12 @@ class Chunks:
         self._done = True
         stream = self._stream
         ended = bool(stream._r & (R_END_EMITTED | R_ABSENT))
-        finished = bool(stream._w & (W_FINISHED | W_ABSENT))
+        # Who can still write may want to; and what waits to be written is not lost (Node drops it).
+        writing = bool(stream._can_write() or stream._w_len)
         destroy = (
             not failed
             and self._destroy
-            and (finished or not ended)
+            and not (ended and writing)
             and not stream._life & L_DESTROYED
             and bool(stream._life & L_AUTO_DESTROY)
         )

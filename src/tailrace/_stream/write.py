@@ -160,7 +160,7 @@ class WriteSide(ModeSide):
 
     def _checked(self, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
         """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-        name = self._w_encoding if encoding is None else canonical(encoding)
+        name = canonical(encoding) if encoding not in (None, '') else self._w_encoding
         if chunk is None:
             raise StreamNullValuesError('None cannot be written to a stream')
         if self._w & W_OBJECT:
