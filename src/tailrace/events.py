@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from . import _runtime
+from ._compiled import mypyc_attr
 from ._listeners import Listener, is_coroutine_function
 from ._names import module_names, node_names
 from ._validate import bad_type, check_number, out_of_range, shown
@@ -50,7 +51,7 @@ error_monitor = _ErrorMonitor()
 _MISSING: Any = object()
 
 
-@node_names
+@mypyc_attr(allow_interpreted_subclasses=True)
 class EventEmitter:
     """Named events with listeners that run in the order in which they were added (EE-01).
 
@@ -123,6 +124,7 @@ class EventEmitter:
         listener = Listener(function, once)
         if is_coroutine_function(function):
             listener.call = self._starter(event, function)
+            listener.plain = None
         events = self._events
         if 'newListener' in events:
             self.emit('newListener', event, function)
@@ -312,6 +314,10 @@ class EventEmitter:
     def get_max_listeners(self) -> int | float:
         """The limit of this emitter, by default :data:`default_max_listeners` (10)."""
         return default_max_listeners if self._max_listeners < 0 else self._max_listeners
+
+
+# Not a decorator: the class may be a compiled one.
+node_names(EventEmitter)
 
 
 def _caller_level() -> int:

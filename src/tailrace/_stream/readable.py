@@ -83,7 +83,8 @@ class Readable(Stream):
     def set_encoding(self, encoding: str | None = None, /) -> Any:
         """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
 
-        ``None`` and empty text mean utf8. What is buffered is converted. Raises ERR_UNKNOWN_ENCODING.
+        ``None`` and empty text mean utf8. What is buffered is converted.
+        Raises ERR_UNKNOWN_ENCODING.
         """
         self._set_encoding('utf8' if encoding in (None, '') else encoding)
         return self

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
@@ -54,6 +55,7 @@ Done = Callable[[BaseException | None], object]
 Sink = Callable[[bytes, Callable[[int], object]], int]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WriteSide(ModeSide):
     """Everything that reads and writes, without its public names."""
 
