@@ -41,6 +41,7 @@ __all__ = [
     'clear_interval',
     'clear_timeout',
     'current',
+    'current_task',
     'new_future',
     'next_tick',
     'run',
@@ -266,6 +267,12 @@ def new_future() -> asyncio.Future[Any]:
     if loop is None:
         raise RuntimeError('there is no running event loop to wait in')
     return loop.create_future()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """The task that runs now, if any."""
+    tasks = sys.modules.get('asyncio.tasks')
+    return None if tasks is None or _running_loop() is None else tasks.current_task()
 
 
 def next_tick(fn: Callable[..., object], *args: Any) -> None:

@@ -19,11 +19,11 @@ from .._stream.marks import get_default_high_water_mark
 from .._validate import bad_type, check_number
 from .._waiting import first_of
 from ..errors import state_error, system_error
-from ..events import EventEmitter
 from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
+from .serving import Serving
 from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
 from .socket import Socket
 
@@ -33,7 +33,7 @@ _T = TypeVar('_T', bound='Server')
 
 
 @node_names
-class Server(EventEmitter):
+class Server(Serving):
     """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
@@ -85,7 +85,7 @@ class Server(EventEmitter):
         self._connections = 0
         self._sent_to_children = False
         self._refed = True
-        self._waiters: list[Socket] | None = None
+        self._init_serving()
         if listener is not None:
             self.on('connection', listener)
 
@@ -126,8 +126,8 @@ class Server(EventEmitter):
         handle.on_accept_error = self._accept_failed
         if not self._refed:
             handle.unref()
-        if self._waiters is not None:
-            handle.pause()
+        if self._arrivals is not None:
+            self._arrivals.hold_back()
 
     def _failed(self, error: Exception) -> None:
         if channels.listen_error.has_subscribers:
@@ -182,8 +182,7 @@ class Server(EventEmitter):
         self._connections += 1
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
-        if self._waiters is not None:
-            self._waiters.append(sock)
+        self._arrived(sock)
         self.emit('connection', sock)
 
     def _blocked(self, handle: StreamHandle) -> bool:
@@ -202,6 +201,7 @@ class Server(EventEmitter):
 
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
+        self._sockets.pop(sock, None)
         self._emit_close_if_drained()
 
     def _accept_failed(self, code: int) -> None:
@@ -282,6 +282,8 @@ class Server(EventEmitter):
         if handle is not None:
             self._handle = None
             handle.close()
+        if self._arrivals is not None:
+            self._arrivals.stop()
         self._emit_close_if_drained()
         return self
 
@@ -328,10 +330,16 @@ class Server(EventEmitter):
         return self._wait_listening().__await__()
 
     async def _wait_listening(self: _T) -> _T:
-        """Listening, or the error raised."""
+        """Listening, or the error raised; cancelling it closes the server."""
         if self._handle is not None:
             return self
-        if await first_of(self, 'listening', 'close') == 'close':
+        try:
+            event = await first_of(self, 'listening', 'close')
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled
+                self.close()
+            raise
+        if event == 'close':
             raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
 
