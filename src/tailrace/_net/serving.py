@@ -187,8 +187,9 @@ class Handling:
     def __init__(self, server: Serving, sock: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._server = server
         self._sock = sock
-        #: Whether the program heard of the socket's error (or has been ended by it).
-        self._told = False
+        #: None: there was no 'error' event; else whether the program heard of it (no listener at
+        #: all counts: then it was reported as uncaught).
+        self._told: bool | None = None
         self._task = _runtime.spawn(coroutine, self._failed)
         sock.on(error_monitor, self._note)
         sock.on('close', self._closed)
@@ -217,12 +218,14 @@ class Handling:
             sock.off(error_monitor, self._note)
             sock.destroy(error)
             return
-        ended_by = sock.errored
-        if error is ended_by and self._told:
-            return
-        if ended_by is None and getattr(error, 'code', None) in _GONE:
-            return
-        raise error
+        its_own = error is sock.errored
+        if self._told is None:
+            # The program destroyed it; writes under way ended with ECANCELED, which is its error.
+            quiet = its_own or getattr(error, 'code', None) in _GONE
+        else:
+            quiet = its_own and self._told
+        if not quiet:
+            raise error
 
 
 def _is_ours(function: Callable[..., Any]) -> bool:
