@@ -32,7 +32,7 @@ LAYERS = (
     ('_handles',),
     ('_dns', '_addr'),
     (
-        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting', '_compiled'),
         *('_tick', '_runtime', '_names', '_validate'),
     ),
 )
