@@ -111,8 +111,6 @@ class FdPipe(Pipe):
         return self._received.popleft() if self._received else None
 
     def ready_to_read(self) -> None:
-        if not self.reading:
-            return
         try:
             data, fds = receive_fds(self._sock, CHUNK)
         except OSError as error:

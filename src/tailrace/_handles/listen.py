@@ -98,8 +98,6 @@ class Listener(Watched):
     )
 
     kind: str = 'listener'
-    # One event may bring several connections, and each is a callback with ticks of its own.
-    one_callback: bool = False
 
     def __init__(self, runtime: Runtime) -> None:
         Watched.__init__(self, runtime)
@@ -208,7 +206,7 @@ class Listener(Watched):
             connection.setblocking(False)
             stream = self._new_stream()
             stream.adopt(connection)
-            self.runtime.enter(self.on_connection, (stream,), self.owner)
+            self.runtime.step(self.on_connection, (stream,), self.owner)
 
     def _accept_failed(self, code: int) -> None:
         report = not self._episode
@@ -217,7 +215,7 @@ class Listener(Watched):
             self._retry = Timer(self.runtime, self._rested, BACK_OFF, (), False).unref()
             self._update_watch()
         if report:
-            self.runtime.enter(self.on_accept_error, (code,), self.owner)
+            self.runtime.step(self.on_accept_error, (code,), self.owner)
 
     def _refuse_one(self) -> bool:
         """Accept one connection with the spare descriptor and close it; whether that worked."""

@@ -35,6 +35,7 @@ from .._stream.state import (
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
+    R_ITERATED,
     R_LISTENING,
     R_PAUSED,
     R_READING,
@@ -311,7 +312,12 @@ class Endpoint(Duplex):
         code = handle.shutdown(_code_callback(callback, 'shutdown'))
         # The peer may be gone already: there is nothing left to tell it.
         if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
-            callback(None)
+            if self._r & R_ITERATED:
+                # One turn of the loop later, so that the task of an `async for` sees the end before
+                # 'finish', as in Node.
+                self._run().soon(callback, None)
+            else:
+                callback(None)
         elif code > 0:
             callback(system_error(code, 'shutdown'))
 

@@ -7,8 +7,7 @@ on them, and the order of 'listening', 'connection', 'drop' and 'close'.
 from __future__ import annotations
 
 import warnings
-from collections import deque
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 from .. import _runtime
@@ -20,11 +19,11 @@ from .._stream.marks import get_default_high_water_mark
 from .._validate import bad_type, check_number
 from .._waiting import first_of
 from ..errors import state_error, system_error
-from ..events import EventEmitter
 from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
+from .serving import Serving
 from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
 from .socket import Socket
 
@@ -32,15 +31,9 @@ __all__ = ['Server', 'create_server']
 
 _T = TypeVar('_T', bound='Server')
 
-#: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
-_GONE = frozenset({'ERR_STREAM_DESTROYED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_SOCKET_CLOSED'})
-
-#: What those who iterate over a server wait for; 'close' comes only after the last connection.
-_STOPPED = 'tailrace:stopped'
-
 
 @node_names
-class Server(EventEmitter):
+class Server(Serving):
     """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
@@ -93,9 +86,7 @@ class Server(EventEmitter):
         self._connections = 0
         self._sent_to_children = False
         self._refed = True
-        #: While somebody iterates: connections that nobody has taken yet.
-        self._unclaimed: deque[Socket] | None = None
-        self._iterators = 0
+        self._init_serving()
         if listener is not None:
             self.on('connection', listener)
 
@@ -136,6 +127,8 @@ class Server(EventEmitter):
         handle.on_accept_error = self._accept_failed
         if not self._refed:
             handle.unref()
+        if self._arrivals is not None:
+            self._arrivals.hold_back()
 
     def _failed(self, attempt: Listening, error: Exception) -> None:
         self._pending.discard(attempt)
@@ -196,10 +189,7 @@ class Server(EventEmitter):
         self._connections += 1
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
-        if self._unclaimed is not None:
-            self._unclaimed.append(sock)
-            if self._handle is not None:
-                self._handle.pause()
+        self._arrived(sock)
         try:
             self.emit('connection', sock)
         except Exception as error:
@@ -223,20 +213,11 @@ class Server(EventEmitter):
 
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
+        self._sockets.pop(sock, None)
         self._emit_close_if_drained()
 
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
-
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
-        if event == 'connection' and args and isinstance(args[0], Socket):
-            sock = args[0]
-            if not sock.destroyed:
-                sock.destroy(error)
-            elif error is not sock.errored and getattr(error, 'code', None) not in _GONE:
-                raise error
-        else:
-            super()._rejected(error, event, args)
 
     def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
@@ -305,8 +286,8 @@ class Server(EventEmitter):
         if handle is not None:
             self._handle = None
             handle.close()
-        if self._iterators:
-            self.emit(_STOPPED)
+        if self._arrivals is not None:
+            self._arrivals.stop()
         self._emit_close_if_drained()
         return self
 
@@ -353,44 +334,20 @@ class Server(EventEmitter):
         return self._wait_listening().__await__()
 
     async def _wait_listening(self: _T) -> _T:
-        """Listening, or the error raised."""
+        """Listening, or the error raised; cancelling it closes the server."""
         if not self._pending:
             if self._handle is None:
                 raise state_error('ERR_SERVER_NOT_RUNNING')
-        elif await first_of(self, 'listening', 'close') == 'close':
+            return self
+        try:
+            event = await first_of(self, 'listening', 'close')
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled
+                self.close()
+            raise
+        if event == 'close':
             raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
-
-    async def __aiter__(self) -> AsyncGenerator[Socket, None]:
-        """Every connection from now on, until :meth:`close` is called.
-
-        While the loop's body runs, further connections stay in the kernel's queue. Several loops
-        share the connections; 'connection' listeners run as well. Raises what the server emits as
-        'error', and ERR_SERVER_NOT_RUNNING if listen() was not called.
-        """
-        if self._handle is None and not self._pending:
-            raise state_error('ERR_SERVER_NOT_RUNNING')
-        if self._unclaimed is None:
-            self._unclaimed = deque()
-        queue = self._unclaimed
-        self._iterators += 1
-        try:
-            while True:
-                while queue:
-                    yield queue.popleft()
-                if self._handle is not None:
-                    self._handle.resume()
-                elif not self._pending:
-                    return
-                await first_of(self, 'connection', 'listening', _STOPPED)
-        finally:
-            self._iterators -= 1
-            if not self._iterators:
-                self._unclaimed = None
-                if self._handle is not None:
-                    self._handle.resume()
-                for sock in queue:
-                    sock.destroy()
 
     def __repr__(self) -> str:
         place = self.address()
