@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ['main', 'run']
 
 USAGE = """usage: python -m tailrace [flags] script.py [arguments]
+       python -m tailrace [flags] -m module [arguments]
        python -m tailrace --demo
 
 Runs the script, then the event loop until nothing is left that could call back.
@@ -26,12 +27,6 @@ flags:
   --demo      a demonstration on real sockets
   --version   the version of tailrace
 """
-
-
-def _default_loop() -> asyncio.AbstractEventLoop:
-    import asyncio
-
-    return asyncio.SelectorEventLoop()
 
 
 def run(
@@ -50,7 +45,7 @@ def run(
     ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError
     inside a running event loop: there, use tailrace as it is.
     """
-    return _runtime.run(main, loop_factory or _default_loop)
+    return _runtime.run(main, loop_factory)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,15 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return _demo.main()
     rest = parse_flags(args)
-    if not rest or rest[0].startswith('-'):
+    if not rest or (rest[0].startswith('-') and (rest[0] != '-m' or len(rest) < 2)):
         print(USAGE, end='', file=sys.stderr)
         return 2
-    script = rest[0]
-    sys.argv[:] = rest
-    sys.path[0] = str(_folder(script))
     # The script's own module lives on for as long as its callbacks may run: its globals are
     # what its listeners see.
-    keep = runpy.run_path(script, run_name='__main__')
+    if rest[0] == '-m':
+        sys.argv[:] = rest[1:]
+        keep = runpy.run_module(rest[1], run_name='__main__', alter_sys=True)
+    else:
+        sys.argv[:] = rest
+        sys.path[0] = str(_folder(rest[0]))
+        keep = runpy.run_path(rest[0], run_name='__main__')
     run()
     del keep
     return 0

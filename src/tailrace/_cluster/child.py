@@ -1,7 +1,7 @@
 """``child_process.fork``: a child Python with a message channel (spec rows CP-01, CP-02).
 
-The child is run as ``python -m tailrace script.py``, so it has Node's lifetime: it ends when nothing
-is left that could call back. This file refuses to know what is said over the channel.
+The child is run as ``python -m tailrace script.py``, so it has Node's lifetime: it ends when
+nothing is left that could call back. This file refuses to know what is said over the channel.
 """
 
 from __future__ import annotations

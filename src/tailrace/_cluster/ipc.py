@@ -133,8 +133,9 @@ class Channel:
 
         ``done(code)`` is called later, once the message is out; a MESSAGE with descriptors is done
         when the other side has taken them. The code is an errno if that failed (EMFILE: the other
-        side has no descriptor free), :data:`LOST` if the other side ended first. The caller keeps the descriptors open until then. Raises TypeError
-        or ValueError if JSON has no form for the message.
+        side has no descriptor free), :data:`LOST` if the other side ended first. The caller keeps
+        the descriptors open until then. Raises TypeError or ValueError if JSON has no form for the
+        message.
         """
         body = json.dumps(message, separators=(',', ':')).encode('utf-8', 'surrogatepass')
         frame = _HEAD.pack(len(body), kind, len(fds)) + body
@@ -197,7 +198,7 @@ class Channel:
         self.on_message(kind, message, fds)
 
     def _take(self, count: int) -> list[int] | None:
-        fds = []
+        fds: list[int] = []
         for _ in range(count):
             fd = self._pipe.take_fd()
             if fd is None or fd < 0:

@@ -79,7 +79,7 @@ def _pack_socket(sock: Endpoint, keep_open: bool) -> Parcel | None:
         return None
     about: dict[str, Any] = {
         'type': 'socket',
-        'half': sock.allow_half_open,  # type: ignore[attr-defined]
+        'half': sock.allow_half_open,
     }
     if keep_open:
         parcel = _copy(about, handle.fd)
@@ -137,7 +137,8 @@ def _is_listening(fd: int) -> bool:
 class Asker(Protocol):
     """What a list of sent connections needs of the channel."""
 
-    connected: bool
+    @property
+    def connected(self) -> bool: ...
 
     def _ask(
         self, request: dict[str, Any], done: Callable[[dict[str, Any] | None], object]

@@ -46,6 +46,8 @@ class Process(Talker):
     def __init__(self) -> None:
         super().__init__()
         self._fd = _inherited()
+        #: A cluster worker lives until it is disconnected.
+        self._keep = False
 
     @property
     def connected(self) -> bool:
@@ -78,7 +80,7 @@ class Process(Talker):
     def _update_hold(self) -> None:
         channel = self._channel
         if channel is not None:
-            if self._asked or any(map(self.listener_count, _HOLDING)):
+            if self._keep or self._asked or any(map(self.listener_count, _HOLDING)):
                 channel.ref()
             else:
                 channel.unref()

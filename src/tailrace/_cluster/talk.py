@@ -44,6 +44,9 @@ class Talker(EventEmitter):
         self._serial = 0
         self._asked: dict[int, Callable[[dict[str, Any] | None], object]] = {}
         self._on_internal: Callable[[dict[str, Any], list[int] | None, Answer], object] = _unknown
+        #: Called before 'disconnect' is emitted, and before 'message' is: (message, handle).
+        self._before_disconnect: Callable[[], object] | None = None
+        self._before_message: Callable[[Any, Any], object] | None = None
         self._sent: dict[Any, Sent] = {}
         self._received: dict[int, Received] = {}
 
@@ -234,7 +237,10 @@ class Talker(EventEmitter):
             self._on_internal(message, fds, answer)
 
     def _deliver(self, message: Any, thing: Any) -> None:
-        if self._undelivered or not self.listener_count('message'):
+        if self._before_message is not None:
+            self._before_message(message, thing)
+            self.emit('message', message, thing)
+        elif self._undelivered or not self.listener_count('message'):
             self._undelivered.append((message, thing))
         else:
             self.emit('message', message, thing)
@@ -292,6 +298,8 @@ class Talker(EventEmitter):
     def _disconnected(self) -> None:
         for serial in list(self._asked):
             self._answered(serial, None)
+        if self._before_disconnect is not None:
+            self._before_disconnect()
         self.emit('disconnect')
 
 
