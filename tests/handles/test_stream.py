@@ -638,8 +638,7 @@ def test_close_before_there_is_a_loop_leaves_no_registration(ends, make_log):
     handle.read_start()
     ends.fill(handle, make_log())
     handle.close()
-    assert not handle.runtime.engine._readers
-    assert not handle.runtime.engine._writers
+    assert not handle.runtime.engine._watched
     other.close()
 
 

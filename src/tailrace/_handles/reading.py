@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Final
 
 from .._runtime import Runtime
-from .engine import Engine, engine_of
+from .engine import READ, Engine, Watched, engine_of
 from .pending import Pending
 
 __all__ = ['RawSocket', 'Receiver', 'code_of', 'ignore']
@@ -43,7 +43,7 @@ def ignore(*args: Any) -> None:
     """The callbacks of a handle that nobody has set, or that is closed."""
 
 
-class Receiver:
+class Receiver(Watched):
     """A descriptor that is read, and the state that both halves share."""
 
     __slots__ = (
@@ -58,14 +58,11 @@ class Receiver:
         'buffer',
         'bytes_read',
         'bytes_written',
-        'fd',
         'on_buffer',
         'on_end',
         'on_error',
         'on_read',
-        'owner',
         'reading',
-        'runtime',
         'stamping',
         'write_queue_size',
     )
@@ -73,11 +70,9 @@ class Receiver:
     kind: str = 'stream'
 
     def __init__(self, runtime: Runtime) -> None:
+        Watched.__init__(self, runtime)
         self._sock: Any = None
-        self.fd = -1
-        self.runtime = runtime
         self._engine: Engine = engine_of(runtime)
-        self.owner: object = None
         self.on_read: Callable[[bytes], object] = ignore
         self.on_end: Callable[[], object] = ignore
         self.on_error: Callable[[int], object] = ignore
@@ -160,23 +155,19 @@ class Receiver:
         pending = self._pending
         # A connect under way must get its error from SO_ERROR itself: a recv would eat it.
         if pending is None or pending.connect is None:
-            self._register_read()
+            self._engine.watch(self, self.watching | READ)
         self._update_hold()
-
-    def _register_read(self) -> None:
-        # The whole event runs as one callback: on_read's result is needed here.
-        self._engine.add_reader(self.fd, self.runtime.enter, self._readable, (), self.owner)
 
     def read_stop(self) -> None:
         if self.reading:
             self.reading = False
-            self._engine.remove_reader(self.fd)
+            self._engine.watch(self, self.watching & ~READ)
             self._update_hold()
 
-    def _readable(self) -> None:
+    def ready_to_read(self) -> None:
         # The fast path: one recv, one callback. What does not fit is there at the next event.
         if self.buffer is not None:
-            self._readable_into()
+            self._read_into()
             return
         if not self.reading:
             return
@@ -197,7 +188,7 @@ class Receiver:
         if self.on_read(data) is False:
             self.read_stop()
 
-    def _readable_into(self) -> None:
+    def _read_into(self) -> None:
         ask = self.buffer
         if ask is None or not self.reading:
             return

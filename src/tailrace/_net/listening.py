@@ -143,22 +143,20 @@ class Listening:
 
     def _look_up(self, host: str, port: int) -> None:
         """LS-26: the first address that is not IPv6 link-local; a literal comes a tick later."""
-        self._server._listening = self
+        self._server._pending.add(self)
 
         def found(error: Exception | None, answers: Any = None) -> None:
             self._request = None
             if self._cancelled:
                 return
-            if self._server._listening is self:
-                self._server._listening = None
             if error is not None:
-                self._server._failed(error)
+                self._server._failed(self, error)
                 return
             address, family = _first_usable(answers)
             if self._server._handle is not None:
                 # Another listen() has overtaken the lookup: as in Node this one joins it.
                 self._server._handle.listen(self._backlog)
-                self._runtime.push(self._server._listening_nt, ())
+                self._runtime.push(self._server._listening_nt, (self,))
             else:
                 self._listen_on_address(address, port, family)
 
@@ -183,7 +181,8 @@ class Listening:
             return
         path = self._options.get('path') if handle.kind == 'pipe' else None
         self._server._bound(handle, path)
-        self._runtime.push(self._server._listening_nt, ())
+        self._server._pending.add(self)
+        self._runtime.push(self._server._listening_nt, (self,))
 
     def _fail(self, code: int, address: str | None, port: int | None) -> None:
         reason: int | str = code
@@ -191,7 +190,8 @@ class Listening:
             # libuv, and so Node, says EACCES of a directory that is not there.
             reason = 'EACCES'
         error = system_error(reason, 'listen', address=address, port=port)
-        self._runtime.push(self._server._failed, (error,))
+        self._server._pending.add(self)
+        self._runtime.push(self._server._failed, (self, error))
 
     def _follow_signal(self) -> None:
         """LS-23: an abort is a close(); the listener goes when the server closes (AB-06)."""

@@ -7,7 +7,8 @@ on them, and the order of 'listening', 'connection', 'drop' and 'close'.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections import deque
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, TypeVar
 
 from .. import _runtime
@@ -30,6 +31,9 @@ from .socket import Socket
 __all__ = ['Server', 'create_server']
 
 _T = TypeVar('_T', bound='Server')
+
+#: What those who iterate over a server wait for; 'close' comes only after the last connection.
+_STOPPED = 'tailrace:stopped'
 
 
 @node_names
@@ -79,13 +83,16 @@ class Server(EventEmitter):
         self.max_connections = opts.get('max_connections')
         self._drop_max_connection: bool | None = None
         self._handle: ListenHandle | None = None
-        self._listening: Listening | None = None
+        #: Calls of listen() whose outcome was not told yet: looking up, or a tick away from it.
+        self._pending: set[Listening] = set()
         self._path: str | None = None
         self._has_listened = False
         self._connections = 0
         self._sent_to_children = False
         self._refed = True
-        self._waiters: list[Socket] | None = None
+        #: While somebody iterates: connections that nobody has taken yet.
+        self._unclaimed: deque[Socket] | None = None
+        self._iterators = 0
         if listener is not None:
             self.on('connection', listener)
 
@@ -126,15 +133,15 @@ class Server(EventEmitter):
         handle.on_accept_error = self._accept_failed
         if not self._refed:
             handle.unref()
-        if self._waiters is not None:
-            handle.pause()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, attempt: Listening, error: Exception) -> None:
+        self._pending.discard(attempt)
         if channels.listen_error.has_subscribers:
             channels.listen_error.publish({'server': self, 'error': error})
         self.emit('error', error)
 
-    def _listening_nt(self) -> None:
+    def _listening_nt(self, attempt: Listening) -> None:
+        self._pending.discard(attempt)
         if self._handle is not None:
             if channels.listen_end.has_subscribers:
                 channels.listen_end.publish({'server': self})
@@ -182,8 +189,10 @@ class Server(EventEmitter):
         self._connections += 1
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
-        if self._waiters is not None:
-            self._waiters.append(sock)
+        if self._unclaimed is not None:
+            self._unclaimed.append(sock)
+            if self._handle is not None:
+                self._handle.pause()
         self.emit('connection', sock)
 
     def _blocked(self, handle: StreamHandle) -> bool:
@@ -216,7 +225,7 @@ class Server(EventEmitter):
         else:
             super()._rejected(error, event, args)
 
-    def get_connections(self, callback: Any = None, /) -> Any:
+    def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
         Returns the server; without a callback an awaitable of the count.
@@ -264,7 +273,7 @@ class Server(EventEmitter):
 
     # -- closing ----------------------------------------------------------------------------------
 
-    def close(self: _T, callback: Any = None, /) -> _T:
+    def close(self: _T, callback: Any = None) -> _T:
         """Stop accepting; connections go on (SV-17 to SV-19).
 
         'close' is emitted when the last one has ended. ``callback`` is called then: without an
@@ -277,11 +286,14 @@ class Server(EventEmitter):
                 self.once('close', lambda: done(state_error('ERR_SERVER_NOT_RUNNING')))
             else:
                 self.once('close', lambda: done())
-        if self._listening is not None:
-            self._listening.cancel()
+        for attempt in self._pending:
+            attempt.cancel()
+        self._pending.clear()
         if handle is not None:
             self._handle = None
             handle.close()
+        if self._iterators:
+            self.emit(_STOPPED)
         self._emit_close_if_drained()
         return self
 
@@ -294,10 +306,10 @@ class Server(EventEmitter):
 
     async def async_dispose(self) -> None:
         """Close and wait until closed; at once if not open (SV-20). ``async with`` ends with it."""
-        if self._handle is None and not self._connections:
-            return
-        if self._handle is not None:
+        if self._handle is not None or self._pending:
             self.close()
+        elif not self._connections:
+            return
         await first_of(self, 'close', error=False)
 
     async def __aenter__(self: _T) -> _T:
@@ -329,11 +341,43 @@ class Server(EventEmitter):
 
     async def _wait_listening(self: _T) -> _T:
         """Listening, or the error raised."""
-        if self._handle is not None:
-            return self
-        if await first_of(self, 'listening', 'close') == 'close':
+        if not self._pending:
+            if self._handle is None:
+                raise state_error('ERR_SERVER_NOT_RUNNING')
+        elif await first_of(self, 'listening', 'close') == 'close':
             raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
+
+    async def __aiter__(self) -> AsyncGenerator[Socket, None]:
+        """Every connection from now on, until :meth:`close` is called.
+
+        While the loop's body runs, further connections stay in the kernel's queue. Several loops
+        share the connections; 'connection' listeners run as well. Raises what the server emits as
+        'error', and ERR_SERVER_NOT_RUNNING if listen() was not called.
+        """
+        if self._handle is None and not self._pending:
+            raise state_error('ERR_SERVER_NOT_RUNNING')
+        if self._unclaimed is None:
+            self._unclaimed = deque()
+        queue = self._unclaimed
+        self._iterators += 1
+        try:
+            while True:
+                while queue:
+                    yield queue.popleft()
+                if self._handle is not None:
+                    self._handle.resume()
+                elif not self._pending:
+                    return
+                await first_of(self, 'connection', 'listening', _STOPPED)
+        finally:
+            self._iterators -= 1
+            if not self._iterators:
+                self._unclaimed = None
+                if self._handle is not None:
+                    self._handle.resume()
+                for sock in queue:
+                    sock.destroy()
 
     def __repr__(self) -> str:
         place = self.address()
