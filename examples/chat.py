@@ -21,7 +21,7 @@ MAX_GUESTS = 100
 MAX_LINE = 1_000  # characters
 MAX_BEHIND = 256 * 1024  # bytes that may wait for a guest
 IDLE = 10 * 60_000  # ms
-GRACE = 3_000  # ms
+GRACE = 1_000  # ms that a guest has to go
 
 
 class Room:
@@ -33,7 +33,7 @@ class Room:
 
     def tell(self, text, but=None):
         for sock in list(self.guests):
-            if sock is not but:
+            if sock is not but and sock.writable:
                 sock.write(text + '\n')
                 if sock.writable_length > MAX_BEHIND:
                     sock.destroy()
@@ -42,15 +42,16 @@ class Room:
         self.guests[sock] = f'guest {next(self.numbers)}'
         self.tell(f'* {self.guests[sock]} is here')
         sock.set_encoding('utf8')
-        sock.set_timeout(IDLE, lambda: sock.end('* you have been silent for too long\n'))
+        sock.set_timeout(IDLE, lambda: self.dismiss(sock, 'you have been silent for too long'))
         rest = ''
 
         def data(text):
             nonlocal rest
+            if not sock.writable:
+                return  # dismissed
             *lines, rest = (rest + text).split('\n')
             if max(map(len, [rest, *lines])) > MAX_LINE:
-                sock.pause()
-                sock.end('* this line is too long\n', callback=lambda: sock.destroy())
+                self.dismiss(sock, 'this line is too long')
                 return
             for line in lines:
                 self.line(sock, line.strip())
@@ -59,12 +60,17 @@ class Room:
         sock.on('error', lambda error: print(f'{self.guests[sock]}: {error}', flush=True))
         sock.on('close', lambda: self.leave(sock))
 
+    def dismiss(self, sock, why):
+        sock.end(f'* {why}\n')
+        # For a guest who does not read, or does not end.
+        tailrace.set_timeout(sock.destroy, GRACE).unref()
+
     def leave(self, sock):
         self.tell(f'* {self.guests.pop(sock)} has left')
 
     def line(self, sock, line):
         if line == '/quit':
-            sock.end('* goodbye\n')
+            self.dismiss(sock, 'goodbye')
         elif line == '/who':
             sock.write(f'* {", ".join(sorted(self.guests.values()))}\n')
         elif line.startswith('/name '):
@@ -88,8 +94,7 @@ def main():
     def stop():
         server.close()
         for sock in list(room.guests):
-            sock.end('* goodbye\n')
-        tailrace.set_timeout(lambda: [sock.destroy() for sock in list(room.guests)], GRACE).unref()
+            room.dismiss(sock, 'goodbye')
 
     server.on('drop', lambda data: print(f'full: {data.remote_address} dropped', flush=True))
     server.listen(int(sys.argv[1]) if sys.argv[1:] else 0, '127.0.0.1', listening)

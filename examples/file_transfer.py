@@ -104,13 +104,12 @@ async def serve(sock, folder):
     sock.set_timeout(IDLE, sock.destroy)
     try:
         sock.end(await receive_one(sock, folder) + '\n')
-    except (ValueError, KeyError, TypeError) as error:
-        print(f'{error}', flush=True)
-        if not sock.destroyed:
-            sock.end(f'error: {error}\n')
-    except OSError as error:
+    except (OSError, tailrace.NodeError) as error:  # of the disk; of the connection
         print(f'{error}', flush=True)
         sock.destroy()
+    except (ValueError, KeyError, TypeError) as error:  # of what was sent
+        print(f'{error}', flush=True)
+        sock.end(f'error: {error}\n')
 
 
 async def receive(folder, port):
@@ -122,11 +121,11 @@ async def receive(folder, port):
         await serve(sock, folder)
 
     server = net.create_server(connection, allow_half_open=True)
-    await server.listen(port, '127.0.0.1')
-    print(f'listening on {server.address().address}:{server.address().port}', flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await server.listen(port, '127.0.0.1')
+    print(f'listening on {server.address().address}:{server.address().port}', flush=True)
     await stop.wait()
     server.close()
     for sock in list(sockets):

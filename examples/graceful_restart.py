@@ -33,9 +33,9 @@ def worker(fd):
         sock.on('data', lambda text: sock.write(f'{os.getpid()}: {text}'))
 
     server = net.create_server(serve)
-    server.listen({'fd': fd}, lambda: print('listening', flush=True))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.close)
+    server.listen({'fd': fd}, lambda: print('listening', flush=True))
 
 
 class Parent:
@@ -92,13 +92,13 @@ class Parent:
 
 async def main(port):
     with net.BoundSocket(host='127.0.0.1', port=port) as bound:
-        place = bound.address()
-        print(f'listening on {place.address}:{place.port} as {os.getpid()}', flush=True)
         parent = Parent(bound)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, parent.wishes.put_nowait, 'restart')
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, parent.wishes.put_nowait, 'stop')
+        place = bound.address()
+        print(f'listening on {place.address}:{place.port} as {os.getpid()}', flush=True)
         await parent.run()
 
 

@@ -72,18 +72,18 @@ async def serve(sock):
     except ValueError as error:
         if not sock.destroyed:
             sock.end(f'ERROR {error}\n')
-    except OSError as error:
+    except tailrace.NodeError as error:  # the connection has failed, or was destroyed
         print(f'{error}', flush=True)
 
 
 async def main():
     # Half-open, because a client may send its requests, end, and then read the answers.
     server = net.create_server(serve, allow_half_open=True)
-    await server.listen(int(sys.argv[1]) if sys.argv[1:] else 0, '127.0.0.1')
-    print(f'listening on {server.address().address}:{server.address().port}', flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await server.listen(int(sys.argv[1]) if sys.argv[1:] else 0, '127.0.0.1')
+    print(f'listening on {server.address().address}:{server.address().port}', flush=True)
     await stop.wait()
     server.close()
     for sock in list(connections):

@@ -24,8 +24,14 @@ TIMEOUT = 1_000  # ms
 
 
 def both(hostname, options, callback):
-    """Both loopback addresses, whatever the name."""
-    callback(None, [{'address': '::1', 'family': 6}, {'address': '127.0.0.1', 'family': 4}])
+    """Both loopback addresses, whatever the name; a tick later, as an answer of a server would."""
+    addresses = [{'address': '::1', 'family': 6}, {'address': '127.0.0.1', 'family': 4}]
+    tailrace.next_tick(callback, None, addresses)
+
+
+def shown(place):
+    host = f'[{place.address}]' if place.family == 'IPv6' else place.address
+    return f'{host}:{place.port}'
 
 
 class Scan:
@@ -88,7 +94,8 @@ class Scan:
 
 
 async def main(first=None, last=None, events=False):
-    over = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
     servers = []
     if first is None:
         # One that only IPv4 reaches, and one for both where the system has both.
@@ -97,13 +104,13 @@ async def main(first=None, last=None, events=False):
             await net.create_server().listen(0),
         ]
         places = [server.address() for server in servers]
-        print('listening on', ' '.join(f'{p.address}:{p.port}' for p in places), flush=True)
+        print('listening on', ' '.join(map(shown, places)), flush=True)
         ports = sorted(place.port for place in places)
     else:
         ports = range(first, last + 1)
     scan = Scan(ports, events, lambda found: over.done() or over.set_result(found))
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, scan.stop)
+        loop.add_signal_handler(number, scan.stop)
     scan.start()
     found = await over
     for port, address in sorted(found):

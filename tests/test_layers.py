@@ -48,7 +48,15 @@ REFUSES = {
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = ('_runtime', '_handles.engine', '_handles.selector', '_dns', 'events', '_demo', '_program')
+ASYNCIO = (
+    '_runtime',
+    '_handles.engine',
+    '_handles.selector',
+    '_dns',
+    'events',
+    '_demo',
+    '_program',
+)
 
 #: No file of the package has more lines.
 LONGEST = 700
