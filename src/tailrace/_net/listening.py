@@ -81,7 +81,7 @@ class Listening:
             bad_value('options', 'given with a usable port, path, handle or fd', given)
 
     def cancel(self) -> None:
-        """The server was closed: a lookup under way comes to nothing."""
+        """The server was closed or told to listen elsewhere: a lookup under way comes to nothing."""
         self._cancelled = True
         request, self._request = self._request, None
         if request is not None:
@@ -213,12 +213,7 @@ class Listening:
                 self._server._failed(self, error)
                 return
             address, family = _first_usable(answers)
-            if self._server._handle is not None:
-                # Another listen() has overtaken the lookup: as in Node this one joins it.
-                self._server._handle.listen(self._backlog)
-                self._runtime.push(self._server._listening_nt, (self,))
-            else:
-                self._listen_on_address(address, port, family)
+            self._listen_on_address(address, port, family)
 
         literal = is_ip(host)
         if literal:

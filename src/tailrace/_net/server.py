@@ -128,7 +128,12 @@ class Server(Serving):
             self.once('listening', callback)
         if channels.listen_start.has_subscribers:
             channels.listen_start.publish({'server': self, 'options': dict(plain)})
+        overtaken = list(self._pending)
         Listening(self, plain).start()
+        for attempt in overtaken:
+            # Still looking its host up; its callback runs at the 'listening' of this call.
+            attempt.cancel()
+            self._pending.discard(attempt)
         return self
 
     def _bound(self, handle: ListenHandle, path: str | None) -> None:
