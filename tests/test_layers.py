@@ -24,8 +24,9 @@ LAYERS = (
     # what a user or the interpreter calls
     (
         *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
-        *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
+        *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel', 'adapters'),
     ),
+    ('_adapters', '_testing'),
     ('_cluster',),
     ('_net',),
     ('_stream',),
@@ -48,7 +49,17 @@ REFUSES = {
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = ('_runtime', '_handles.engine', '_handles._engine', '_dns', 'events', '_demo', '_program')
+ASYNCIO = (
+    '_runtime',
+    '_handles.engine',
+    '_handles._engine',
+    '_dns',
+    'events',
+    '_demo',
+    '_program',
+    '_adapters',
+    'adapters',
+)
 
 #: No file of the package has more lines.
 LONGEST = 700

@@ -19,8 +19,6 @@ from ..errors import state_error
 from ..events import EventEmitter, error_monitor
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .._handles import ListenHandle
     from .listening import Listening
     from .socket import Socket
@@ -51,7 +49,7 @@ class Serving(EventEmitter):
         #: The open connections in their order, and whether a listener or loop was told of it.
         self._sockets: dict[Socket, bool] = {}
         #: The tasks of coroutine handlers.
-        self._handlers: set[asyncio.Future[Any]] = set()
+        self._handlers: set[Any] = set()
         #: The connection that is being announced.
         self._announced: Any = None
         self._arrivals: Arrivals | None = None
@@ -244,7 +242,7 @@ class Arrivals:
     def __init__(self, server: Serving) -> None:
         self._server = server
         self.loops = 0
-        self._waiting: deque[asyncio.Future[Socket | None]] = deque()
+        self._waiting: deque[Any] = deque()
         #: Connections whose loop was cancelled at the moment they came.
         self._ready: deque[Socket] = deque()
 
@@ -298,11 +296,12 @@ class Arrivals:
             await server._wait_listening()
         if server._handle is None:
             return None
-        future: asyncio.Future[Socket | None] = _runtime.new_future()
+        future = _runtime.new_future()
         self._waiting.append(future)
         self.hold_back()
         try:
-            return await future
+            taken: Socket | None = await future
+            return taken
         except BaseException:
             # Cancelled, perhaps at the very moment a connection came: that must not get lost.
             sock = future.result() if future.done() and not future.cancelled() else None
