@@ -24,7 +24,8 @@ LAYERS = (
     # what a user or the interpreter calls
     (
         *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
-        *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel', 'adapters'),
+        *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
+        'adapters',
     ),
     ('_adapters', '_testing'),
     ('_cluster',),
@@ -33,7 +34,7 @@ LAYERS = (
     ('_handles',),
     ('_dns', '_addr'),
     (
-        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting', '_compiled'),
         *('_tick', '_runtime', '_names', '_validate'),
     ),
 )
@@ -52,13 +53,14 @@ REFUSES = {
 ASYNCIO = (
     '_runtime',
     '_handles.engine',
-    '_handles._engine',
+    '_handles.selector',
     '_dns',
     'events',
     '_demo',
     '_program',
     '_adapters',
     'adapters',
+    '_testing',
 )
 
 #: No file of the package has more lines.

@@ -48,6 +48,7 @@ __all__ = [
     'set_immediate',
     'set_interval',
     'set_timeout',
+    'settled',
     'spawn',
 ]
 
@@ -123,8 +124,8 @@ class Runtime(Ticks):
         loop.call_soon(self.flush)
 
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
-        """Call ``fn(*args)`` from the loop's next iteration, ticks after it."""
-        self.with_loop(lambda loop: loop.call_soon(self.enter, fn, args, None))
+        """Call ``fn(*args)`` from the loop's next iteration, ticks after it; held until then."""
+        Immediate(self, fn, args)
 
     def uncaught(self, error: Exception, source: object = None) -> None:
         """An exception nobody caught (GEN-12): end the program, or tell the loop's owner."""
@@ -170,9 +171,10 @@ class Runtime(Ticks):
         """Look soon whether anything is left that could call back."""
         if self._on_idle is not None and not self._exit_check and self.loop is not None:
             self._exit_check = True
-            self.loop.call_soon(self._look_for_exit)
+            self.loop.call_soon(self.look_for_exit)
 
-    def _look_for_exit(self) -> None:
+    def look_for_exit(self) -> None:
+        """End the program if nothing is left that could call back."""
         self._exit_check = False
         if self._on_idle is None or self.holders:
             return
@@ -330,6 +332,13 @@ def spawn(
 
     task.add_done_callback(done)
     return task
+
+
+async def settled(task: asyncio.Future[Any]) -> None:
+    """Wait until ``task`` is done, whatever became of it."""
+    import asyncio
+
+    await asyncio.wait([task])
 
 
 def _delay(ms: Any) -> float:
@@ -570,7 +579,15 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
 
     loop = asyncio.get_running_loop()
     idle = asyncio.Event()
-    runtime._on_idle = idle.set
+
+    def at_idle() -> None:
+        # Nothing else runs, not even what is due on unref'd handles: the loop takes some more
+        # turns until it has stopped.
+        if task is None:
+            runtime.dead = True
+        idle.set()
+
+    runtime._on_idle = at_idle
     runtime.attach(loop)
     result = None
     task: asyncio.Future[Any] | None = None
@@ -595,7 +612,7 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
                     continue
                 result = task.result()
                 task = None
-            if not runtime.holders and not runtime.queue:
+            if runtime.dead or (not runtime.holders and not runtime.queue):
                 return result
     finally:
         runtime._on_idle = None

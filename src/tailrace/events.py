@@ -9,13 +9,14 @@ This file refuses to know streams, sockets and the loop.
 
 from __future__ import annotations
 
-import traceback
+import sys
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from . import _runtime
+from ._compiled import mypyc_attr
 from ._listeners import Listener, is_coroutine_function
 from ._names import module_names, node_names
 from ._validate import bad_type, check_number, out_of_range, shown
@@ -50,7 +51,7 @@ error_monitor = _ErrorMonitor()
 _MISSING: Any = object()
 
 
-@node_names
+@mypyc_attr(allow_interpreted_subclasses=True)
 class EventEmitter:
     """Named events with listeners that run in the order in which they were added (EE-01).
 
@@ -123,6 +124,7 @@ class EventEmitter:
         listener = Listener(function, once)
         if is_coroutine_function(function):
             listener.call = self._starter(event, function)
+            listener.plain = None
         events = self._events
         if 'newListener' in events:
             self.emit('newListener', event, function)
@@ -314,14 +316,22 @@ class EventEmitter:
         return default_max_listeners if self._max_listeners < 0 else self._max_listeners
 
 
+# Not a decorator: the class may be a compiled one.
+node_names(EventEmitter)
+
+
 def _caller_level() -> int:
     """The stack level, seen from the caller, of the first frame outside this package."""
     package = __name__.rpartition('.')[0]
-    for level, (frame, _) in enumerate(traceback.walk_stack(None)):
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
         module = frame.f_globals.get('__name__', '')
         if module != package and not module.startswith(package + '.'):
-            return level
-    return 2
+            break
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 def set_default_max_listeners(n: int | float) -> None:

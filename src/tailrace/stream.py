@@ -1,8 +1,12 @@
-"""Node's ``stream`` module, as far as sockets need it."""
+"""Streams: Node's ``stream`` module. Every function also has its Node name (``addAbortSignal``)."""
+
+from __future__ import annotations
 
 from ._names import module_names as _module_names
 from ._stream.duplex import Duplex, PassThrough, Transform
+from ._stream.finished import finished
 from ._stream.marks import get_default_high_water_mark, set_default_high_water_mark
+from ._stream.pipeline import add_abort_signal, pipeline
 from ._stream.readable import Readable
 from ._stream.stream import Stream
 from ._stream.writable import Writable
@@ -14,7 +18,10 @@ __all__ = [
     'Stream',
     'Transform',
     'Writable',
+    'add_abort_signal',
+    'finished',
     'get_default_high_water_mark',
+    'pipeline',
     'set_default_high_water_mark',
 ]
 

@@ -397,13 +397,21 @@ def test_no_attempt_leaks_and_there_is_one_end(
     except Listener:
         # What the owner of a socket does when one of its listeners has raised.
         end()
-    world.run()
 
+    def run_out() -> None:
+        # Ending a series reports its attempts as cancelled: a listener may raise there too.
+        try:
+            world.run()
+        except Listener:
+            end()
+            world.run()
+
+    run_out()
     if not machine.over:
         # Only an attempt that nobody answers can be left.
         assert any(script[name] == 'hole' for name in names)
         end()
-        world.run()
+        run_out()
     assert len(report.ends) == (0 if ended_by_us else 1)
     assert closed == ['closed'] * sum(promised)
     assert [h for h in world.handles if not h.closed] == ([report.handle] if report.handle else [])

@@ -110,9 +110,7 @@ class FdPipe(Pipe):
         """The oldest received descriptor that nobody has taken yet."""
         return self._received.popleft() if self._received else None
 
-    def _readable(self) -> None:
-        if not self.reading:
-            return
+    def ready_to_read(self) -> None:
         try:
             data, fds = receive_fds(self._sock, CHUNK)
         except OSError as error:

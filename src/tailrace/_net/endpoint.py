@@ -31,14 +31,17 @@ from .._stream.state import (
     R_ABSENT,
     R_CONTINUOUS,
     R_DECODING,
+    R_DID_READ,
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
+    R_ITERATED,
     R_LISTENING,
     R_PAUSED,
     R_READING,
     R_STOPPED,
     W_ABSENT,
+    W_CORKED,
     W_ENDED,
     W_ENDING,
     W_FINISHED,
@@ -290,11 +293,13 @@ class Endpoint(Duplex):
             callback(system_error(code, 'write'))
 
     def _refusal(self) -> Exception | None:
-        ended = self._w & W_ENDING and self._r & R_END_EMITTED
-        if ended and not self.allow_half_open and not self._life & L_DESTROYED:
-            # SK-53: the peer's FIN ended us; a write after that is a broken pipe.
-            return system_error('EPIPE', 'write')
-        return super()._refusal()
+        if self._w & W_ENDING and self._r & R_END_EMITTED and not self.allow_half_open:
+            # SK-53: the peer's FIN ended us; a write after that is a broken pipe. No system call
+            # has failed, so none is named.
+            error = system_error('EPIPE', 'write')
+            error.syscall = None
+            return error
+        return self._state_refusal()
 
     def _final(self, callback: Any) -> None:
         if self._connecting:
@@ -307,7 +312,12 @@ class Endpoint(Duplex):
         code = handle.shutdown(_code_callback(callback, 'shutdown'))
         # The peer may be gone already: there is nothing left to tell it.
         if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
-            callback(None)
+            if self._r & R_ITERATED:
+                # One turn of the loop later, so that the task of an `async for` sees the end before
+                # 'finish', as in Node.
+                self._run().soon(callback, None)
+            else:
+                callback(None)
         elif code > 0:
             callback(system_error(code, 'shutdown'))
 
@@ -411,9 +421,12 @@ class Endpoint(Duplex):
     def _revive(self) -> None:
         """Make a destroyed socket new for another connection; listeners and mode stay (CN-03)."""
         events, limit, warned = self._events, self._max_listeners, self._warned
-        r = self._r & (R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT)
+        r = self._r & (
+            R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT | R_DID_READ
+        )
         life = self._life & (L_ALLOW_HALF_OPEN | L_AUTO_DESTROY)
         encoding, w_encoding, w = self._r_encoding, self._w_encoding, self._w
+        corked = self._corked
         self._init_life()
         self._events, self._max_listeners, self._warned = events, limit, warned
         self._life = life
@@ -425,7 +438,8 @@ class Endpoint(Duplex):
             self._set_encoding(encoding)
         self._init_write(self._w_hwm, False)
         self._w_encoding = w_encoding
-        self._w |= W_KEEP_TEXT
+        self._corked = corked
+        self._w |= W_KEEP_TEXT | (w & W_CORKED)
         if w & W_ABSENT:
             self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
         self._held_write = None

@@ -79,7 +79,8 @@ class Server(Serving):
         self.max_connections = opts.get('max_connections')
         self._drop_max_connection: bool | None = None
         self._handle: ListenHandle | None = None
-        self._listening: Listening | None = None
+        #: Calls of listen() whose outcome was not told yet: looking up, or a tick away from it.
+        self._pending: set[Listening] = set()
         self._path: str | None = None
         self._has_listened = False
         self._connections = 0
@@ -129,12 +130,14 @@ class Server(Serving):
         if self._arrivals is not None:
             self._arrivals.hold_back()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, attempt: Listening, error: Exception) -> None:
+        self._pending.discard(attempt)
         if channels.listen_error.has_subscribers:
             channels.listen_error.publish({'server': self, 'error': error})
         self.emit('error', error)
 
-    def _listening_nt(self) -> None:
+    def _listening_nt(self, attempt: Listening) -> None:
+        self._pending.discard(attempt)
         if self._handle is not None:
             if channels.listen_end.has_subscribers:
                 channels.listen_end.publish({'server': self})
@@ -171,19 +174,28 @@ class Server(Serving):
             handle.close()
             self.emit('drop', data)
             return
-        if self.block_list is not None and self._blocked(handle):
-            return
-        if self.no_delay:
-            handle.set_no_delay(True)
-        if self.keep_alive:
-            delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
-            handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
-        sock = Socket._accepted(handle, self)
+        try:
+            if self.block_list is not None and self._blocked(handle):
+                return
+            if self.no_delay:
+                handle.set_no_delay(True)
+            if self.keep_alive:
+                delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
+                handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
+            sock = Socket._accepted(handle, self)
+        except BaseException:  # an attribute was set to something unusable
+            handle.close()
+            raise
         self._connections += 1
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
         self._arrived(sock)
-        self.emit('connection', sock)
+        try:
+            self.emit('connection', sock)
+        except Exception as error:
+            # Blamed on the connection, not on the server: elsewhere than under tailrace.run() the
+            # one is destroyed and the other goes on (design, section 2).
+            handle.runtime.uncaught(error, sock)
 
     def _blocked(self, handle: StreamHandle) -> bool:
         peer = handle.get_peer_name()
@@ -207,16 +219,7 @@ class Server(Serving):
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
 
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
-        if event == 'connection' and args and isinstance(args[0], Socket):
-            sock = args[0]
-            if sock.destroyed:
-                raise error
-            sock.destroy(error)
-        else:
-            super()._rejected(error, event, args)
-
-    def get_connections(self, callback: Any = None, /) -> Any:
+    def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
         Returns the server; without a callback an awaitable of the count.
@@ -264,7 +267,7 @@ class Server(Serving):
 
     # -- closing ----------------------------------------------------------------------------------
 
-    def close(self: _T, callback: Any = None, /) -> _T:
+    def close(self: _T, callback: Any = None) -> _T:
         """Stop accepting; connections go on (SV-17 to SV-19).
 
         'close' is emitted when the last one has ended. ``callback`` is called then: without an
@@ -277,8 +280,9 @@ class Server(Serving):
                 self.once('close', lambda: done(state_error('ERR_SERVER_NOT_RUNNING')))
             else:
                 self.once('close', lambda: done())
-        if self._listening is not None:
-            self._listening.cancel()
+        for attempt in self._pending:
+            attempt.cancel()
+        self._pending.clear()
         if handle is not None:
             self._handle = None
             handle.close()
@@ -296,10 +300,10 @@ class Server(Serving):
 
     async def async_dispose(self) -> None:
         """Close and wait until closed; at once if not open (SV-20). ``async with`` ends with it."""
-        if self._handle is None and not self._connections:
-            return
-        if self._handle is not None:
+        if self._handle is not None or self._pending:
             self.close()
+        elif not self._connections:
+            return
         await first_of(self, 'close', error=False)
 
     async def __aenter__(self: _T) -> _T:
@@ -331,7 +335,9 @@ class Server(Serving):
 
     async def _wait_listening(self: _T) -> _T:
         """Listening, or the error raised; cancelling it closes the server."""
-        if self._handle is not None:
+        if not self._pending:
+            if self._handle is None:
+                raise state_error('ERR_SERVER_NOT_RUNNING')
             return self
         try:
             event = await first_of(self, 'listening', 'close')

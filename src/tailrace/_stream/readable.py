@@ -40,6 +40,21 @@ class Readable(Stream):
     def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         self._init_stream(stream_options('Readable', options, keywords), True, False)
 
+    @staticmethod
+    def from_(
+        iterable: Any, options: Mapping[str, Any] | None = None, /, **keywords: Any
+    ) -> Readable:
+        """A stream of the items of an iterable or asynchronous iterable.
+
+        Text and bytes are one chunk. Options: those of Readable, with ``object_mode`` True and
+        ``high_water_mark`` 1 by default. An exception of the iterable destroys the stream with it;
+        destroying the stream closes the iterator. Items must not be None
+        (ERR_STREAM_NULL_VALUES). Raises ERR_INVALID_ARG_TYPE if it cannot be iterated.
+        """
+        from .sources import readable_from
+
+        return readable_from(iterable, options, keywords)
+
     #: The call of read_exactly & co that waits.
     _framing: Any = None
 
@@ -76,9 +91,10 @@ class Readable(Stream):
     def set_encoding(self, encoding: str | None = None, /) -> Any:
         """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
 
-        ``None`` means utf8. What is buffered is converted. Raises ERR_UNKNOWN_ENCODING.
+        ``None`` and empty text mean utf8. What is buffered is converted.
+        Raises ERR_UNKNOWN_ENCODING.
         """
-        self._set_encoding('utf8' if encoding is None else encoding)
+        self._set_encoding('utf8' if encoding in (None, '') else encoding)
         return self
 
     def pipe(
