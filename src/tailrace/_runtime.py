@@ -561,7 +561,7 @@ def active_resources() -> list[Record]:
 
 def run(
     main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Any:
     """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
     import asyncio
@@ -572,7 +572,7 @@ def run(
         raise RuntimeError('tailrace.run() cannot be called from a running event loop')
     runtime = current()
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
             runtime.owned = True
             return runner.run(_until_idle(runtime, main))
     finally:
