@@ -9,7 +9,7 @@ This file refuses to know streams, sockets and the loop.
 
 from __future__ import annotations
 
-import traceback
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -323,11 +323,15 @@ node_names(EventEmitter)
 def _caller_level() -> int:
     """The stack level, seen from the caller, of the first frame outside this package."""
     package = __name__.rpartition('.')[0]
-    for level, (frame, _) in enumerate(traceback.walk_stack(None)):
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
         module = frame.f_globals.get('__name__', '')
         if module != package and not module.startswith(package + '.'):
-            return level
-    return 2
+            break
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 def set_default_max_listeners(n: int | float) -> None:

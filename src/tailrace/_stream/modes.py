@@ -121,8 +121,8 @@ class ModeSide(ReadSide):
             self._r = (r | R_FLOW) & ~R_STOPPED
         elif 'data' in self._events:
             self._resume()
-        elif not r & R_LISTENING:
-            self._r = r & ~(R_FLOW | R_STOPPED)
+        elif not r & (R_LISTENING | R_FLOW):
+            self._r = r & ~R_STOPPED
 
     # -- encoding -------------------------------------------------------------------------------
 

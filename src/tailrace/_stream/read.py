@@ -35,6 +35,7 @@ from .state import (
     R_FAST,
     R_FAST_MASK,
     R_FLOW,
+    R_ITERATED,
     R_NEED_READABLE,
     R_OBJECT,
     R_READING,
@@ -366,6 +367,10 @@ class ReadSide(Life):
             _runtime.current().push(self._end_writing_nt, ())
         elif self._life & L_AUTO_DESTROY and self._writing_is_over():
             self.destroy()
+
+    def _begin_iterating(self) -> None:
+        """An ``async for`` begins."""
+        self._r |= R_ITERATED
 
     def _can_write(self) -> bool:
         """Whether there is a writing side that is still open."""

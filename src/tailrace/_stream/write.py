@@ -162,7 +162,7 @@ class WriteSide(ModeSide):
 
     def _checked(self, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
         """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-        name = self._w_encoding if encoding is None else canonical(encoding)
+        name = canonical(encoding) if encoding not in (None, '') else self._w_encoding
         if chunk is None:
             raise StreamNullValuesError('None cannot be written to a stream')
         if self._w & W_OBJECT:
@@ -306,7 +306,9 @@ class WriteSide(ModeSide):
             return
         self._w |= W_FLUSHING
         # Asked for anew each time: a listener that hears of a chunk may write the next one.
-        while not self._w & W_WRITING:
+        # Nothing goes out after a chunk that failed.
+        error = self._error
+        while not self._w & W_WRITING and self._error is error:
             buffer = self._w_buf
             if not buffer:
                 break
