@@ -79,8 +79,6 @@ def test_an_interrupt_loses_nothing(make_log):
 class Probe(Watched):
     """A watched descriptor that logs its events; each may be followed by an action."""
 
-    one_callback = False
-
     def __init__(self, log, name, sock, then=None):
         super().__init__(current())
         self.log, self.name, self.then = log, name, then

@@ -336,10 +336,11 @@ def test_reads_grow_after_a_full_one_and_shrink_again(run, ends, make_log):
         handle.read_start()
         await log.until(lambda log: sum(len(e[1]) for e in log) == sent)
         assert [len(data) for _, data in log] == [65536, sent - 65536]
-        log.clear()
-        sent = other.send(b'x' * 70_000)
-        await log.until(lambda log: sum(len(e[1]) for e in log) == sent)
-        assert [len(data) for _, data in log] == [65536, sent - 65536]
+        for size, reads in ((70_000, [70_000]), (20, [20]), (70_000, [65536, 70_000 - 65536])):
+            log.clear()
+            assert other.send(b'x' * size) == size
+            await log.until(lambda log, size=size: sum(len(e[1]) for e in log) == size)
+            assert [len(data) for _, data in log] == reads
         await closed(handle)
 
     run(main)

@@ -104,7 +104,9 @@ class Client:
 async def client(where: int | str, host: str = '127.0.0.1') -> AsyncIterator[Client]:
     """A connection to a port or to a path."""
     if isinstance(where, str):
-        one = Client(*await asyncio.open_unix_connection(where))
+        raw = socket.socket(socket.AF_UNIX)  # uvloop's own connect refuses abstract names
+        raw.connect(where)
+        one = Client(*await asyncio.open_unix_connection(sock=raw))
     else:
         one = Client(*await asyncio.open_connection(host, where))
     try:

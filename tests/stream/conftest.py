@@ -26,7 +26,7 @@ class Log(list[Any]):
             elif event == 'error':
                 stream.on('error', lambda error: self.append(('error', code(error))))
             else:
-                stream.on(event, lambda event=event: self.append(event))
+                stream.on(event, lambda *_, event=event: self.append(event))
         return self
 
     def callback(self, name: str) -> Callable[..., None]:

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from .._compiled import mypyc_attr
 from .._runtime import Runtime
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ __all__ = ['BATCH', 'READ', 'WRITE', 'Engine', 'Watched', 'engine_of']
 READ: Final = 1
 WRITE: Final = 4
 #: An error (8) or hang-up (16), which epoll reports unasked, wakes readers and writers.
-_READABLE: Final = ~WRITE
 _WRITABLE: Final = ~READ
 
 #: Events taken from the kernel at once. It moves on through its list of ready descriptors with each
@@ -43,14 +43,11 @@ BATCH: Final = 256
 HAS_EPOLL: Final = hasattr(select, 'epoll')
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Watched:
     """What can be watched: a descriptor and what to call when it is ready."""
 
     __slots__ = ('fd', 'owner', 'runtime', 'watching')
-
-    #: Whether an event is one callback of the program: then the engine runs it as such, with its
-    #: ticks after it. A handle whose event may be several callbacks sees to that itself.
-    one_callback: bool = True
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -62,10 +59,13 @@ class Watched:
         self.watching = 0
 
     def ready_to_read(self) -> None:
-        """The descriptor is readable, at its end, or in error; perhaps no longer wanted."""
+        """The descriptor is readable, at its end, or in error.
+
+        One callback of the program: its ticks follow. If there are several: ``Runtime.step``.
+        """
 
     def ready_to_write(self) -> None:
-        """The descriptor is writable or in error; perhaps no longer wanted."""
+        """The descriptor is writable or in error. Every callback goes through ``Runtime.step``."""
 
 
 class Engine:
@@ -181,41 +181,39 @@ class Engine:
 
     def serve(self, events: list[tuple[int, int]]) -> bool:
         """Call the handles of these events; whether there was one of a descriptor not ours."""
+        runtime = self.runtime
+        if runtime.dead:
+            return True
         watched = self._watched
         fresh = self._fresh
-        runtime = self.runtime
         queue = runtime.queue
         foreign = False
-        for fd, event in events:
-            # Whom an earlier event has closed is not there any more, or is fresh.
-            handle = watched.get(fd)
-            if handle is None:
-                foreign = True
-                continue
-            if fresh and fd in fresh:
-                continue
-            if not handle.one_callback:
-                if event & _READABLE:
-                    handle.ready_to_read()
-                continue
-            if event & _READABLE and handle.watching & READ:
-                # Runtime.enter, written out: here it is the cost of every message.
-                if runtime.dead:
-                    return foreign
-                runtime.inside = True
-                try:
-                    if queue:
-                        runtime.drain()
+        # Runtime.enter, written out for all events at once: here it is the cost of every message.
+        runtime.inside = True
+        try:
+            if queue:
+                runtime.drain()
+            for fd, event in events:
+                # Whom an earlier event has closed is not there any more, or is fresh.
+                handle = watched.get(fd)
+                if handle is None:
+                    foreign = True
+                    continue
+                if fresh and fd in fresh:
+                    continue
+                if event != WRITE and handle.watching & READ:
                     try:
                         handle.ready_to_read()
                     except Exception as error:
                         runtime.uncaught(error, handle.owner)
                     if queue:
                         runtime.drain()
-                finally:
-                    runtime.inside = False
-            if event & _WRITABLE and handle.watching & WRITE:
-                handle.ready_to_write()
+                if event != READ and handle.watching & WRITE and event & _WRITABLE:
+                    handle.ready_to_write()
+                if runtime.dead:
+                    break
+        finally:
+            runtime.inside = False
         return foreign
 
     # -- a little later ---------------------------------------------------------------------

@@ -98,8 +98,6 @@ class Listener(Watched):
     )
 
     kind: str = 'listener'
-    # One event may bring several connections, and each is a callback with ticks of its own.
-    one_callback: bool = False
 
     def __init__(self, runtime: Runtime) -> None:
         Watched.__init__(self, runtime)
@@ -208,7 +206,7 @@ class Listener(Watched):
             connection.setblocking(False)
             stream = self._new_stream()
             stream.adopt(connection)
-            self.runtime.enter(self.on_connection, (stream,), self.owner)
+            self.runtime.step(self.on_connection, (stream,), self.owner)
 
     def _accept_failed(self, code: int) -> None:
         report = not self._episode
@@ -217,7 +215,7 @@ class Listener(Watched):
             self._retry = Timer(self.runtime, self._rested, BACK_OFF, (), False).unref()
             self._update_watch()
         if report:
-            self.runtime.enter(self.on_accept_error, (code,), self.owner)
+            self.runtime.step(self.on_accept_error, (code,), self.owner)
 
     def _refuse_one(self) -> bool:
         """Accept one connection with the spare descriptor and close it; whether that worked."""
@@ -268,6 +266,18 @@ class Listener(Watched):
             self._release()
         if done is not None:
             self._engine.defer(done, (), source)
+
+    def detach(self) -> RawSocket:
+        """Before listening: give the bound socket away."""
+        sock: RawSocket = self._sock
+        self._sock = None
+        self.fd = -1
+        return sock
+
+    def move(self, runtime: Runtime) -> None:
+        """Before listening: belong to another loop than that of the time of binding."""
+        self.runtime = runtime
+        self._engine = engine_of(runtime)
 
     def _take(self, fd: int, families: tuple[int, ...]) -> int:
         if self._sock is not None:
@@ -407,7 +417,12 @@ class PipeListener(Listener):
         return 'server', self.get_sock_name() or ''
 
     def _release(self) -> None:
-        """Remove the file (IPC-05, AM-46), then close: so that no newer server's file is met."""
+        """Remove the file, then close: so that no newer server's file is met."""
+        self.remove_file()
+        super()._release()
+
+    def remove_file(self) -> None:
+        """Remove what bind made, if it is still there (IPC-05, AM-46)."""
         file, self._file = self._file, None
         if file is not None:
             path, device, inode, process = file
@@ -417,4 +432,3 @@ class PipeListener(Listener):
                     os.unlink(path)
             except OSError:
                 pass  # gone already, or not ours to remove (EACCES)
-        super()._release()

@@ -176,7 +176,7 @@ class Stream(Receiver):
             code = self._shut() if is_shutdown else DONE
             if not marks:
                 self._unpend()
-            self.runtime.enter(done, (code,), self.owner)
+            self.runtime.step(done, (code,), self.owner)
             if self._pending is not pending:
                 return
 
@@ -192,7 +192,7 @@ class Stream(Receiver):
             _, done, _ = marks.popleft()
             if not marks:
                 self._unpend()
-            self.runtime.enter(done, (code,), self.owner)
+            self.runtime.step(done, (code,), self.owner)
             if self._pending is not pending:
                 return
 
@@ -247,7 +247,7 @@ class Stream(Receiver):
                 self._update_hold()
             else:
                 self._engine.watch(self, self.watching | READ)
-        self.runtime.enter(done, (code,), self.owner)
+        self.runtime.step(done, (code,), self.owner)
         if code and self._pending is pending:
             self._fail_writes(pending, code)
         elif self._pending is pending:

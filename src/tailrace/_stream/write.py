@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
@@ -54,6 +55,7 @@ Done = Callable[[BaseException | None], object]
 Sink = Callable[[bytes, Callable[[int], object]], int]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WriteSide(ModeSide):
     """Everything that reads and writes, without its public names."""
 
@@ -160,7 +162,7 @@ class WriteSide(ModeSide):
 
     def _checked(self, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
         """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-        name = self._w_encoding if encoding is None else canonical(encoding)
+        name = canonical(encoding) if encoding not in (None, '') else self._w_encoding
         if chunk is None:
             raise StreamNullValuesError('None cannot be written to a stream')
         if self._w & W_OBJECT:
@@ -304,7 +306,8 @@ class WriteSide(ModeSide):
             return
         self._w |= W_FLUSHING
         # Asked for anew each time: a listener that hears of a chunk may write the next one.
-        while not self._w & W_WRITING:
+        # Nothing goes out after a chunk that failed.
+        while not self._w & (W_WRITING | W_DEAD):
             buffer = self._w_buf
             if not buffer:
                 break
