@@ -25,7 +25,9 @@ LAYERS = (
     (
         *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
         *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
+        'adapters',
     ),
+    ('_adapters', '_testing'),
     ('_cluster',),
     ('_net',),
     ('_stream',),
@@ -51,6 +53,9 @@ REFUSES = {
 ASYNCIO = (
     *('_runtime', '_handles.engine', '_handles.selector', '_dns', '_event_series', '_demo'),
     '_program',
+    '_adapters',
+    'adapters',
+    '_testing',
 )
 
 #: No file of the package has more lines.

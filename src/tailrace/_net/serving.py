@@ -16,7 +16,7 @@ from .._stream.stream import Stream
 from .._validate import milliseconds
 from .._waiting import first_of
 from ..errors import state_error
-from ..events import EventEmitter, error_monitor
+from ..events import EventEmitter
 
 if TYPE_CHECKING:
     from .._handles import ListenHandle
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ['Connections', 'Serving']
 
-#: What reading and writing raise when this program itself has destroyed the stream.
+#: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
 _GONE = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
 _PACKAGE = __name__.partition('.')[0] + '.'
 
@@ -98,10 +98,7 @@ class Serving(EventEmitter):
         ERR_SERVER_NOT_RUNNING if it does not listen, and what ``await listen()`` raises if it is
         about to.
         """
-        if self._pending:
-            await self._wait_listening()
-        if self._handle is None:
-            raise state_error('ERR_SERVER_NOT_RUNNING')
+        await self._wait_listening()
         try:
             await first_of(self, 'close', error=False)
         except BaseException:
@@ -137,7 +134,7 @@ class Serving(EventEmitter):
                 destroyed += 1
                 sock.destroy()
 
-        was_open = self._handle is not None or self._pending
+        was_open = self._handle is not None or bool(self._pending)
         if was_open:
             self.close()
         timer = None
@@ -176,27 +173,21 @@ class Handling:
     The task is cancelled when the connection has been closed and the handler is still running two
     turns of the loop later: what it awaited of the socket has told it by then, and a handler that
     ends with the connection is not disturbed. When the handler returns, nothing is done to the
-    socket: it may have listeners. When it fails, the socket is destroyed with its error; if it
-    failed with the error that has ended the connection, that is reported once, not twice.
+    socket: it may have listeners. When it fails, the socket is destroyed with its error, which
+    thereby goes to the socket's 'error' listeners, or is uncaught. That the connection broke, or
+    was destroyed, while the handler used it is no failure of the handler (as with Node's
+    captureRejections, where the iterator has heard the error and the socket is destroyed already).
     """
 
-    __slots__ = ('_server', '_sock', '_task', '_told')
+    __slots__ = ('_server', '_sock', '_task')
 
     def __init__(self, server: Serving, sock: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._server = server
         self._sock = sock
-        #: None: there was no 'error' event; else whether the program heard of it (no listener at
-        #: all counts: then it was reported as uncaught).
-        self._told: bool | None = None
         self._task = _runtime.spawn(coroutine, self._failed)
-        sock.on(error_monitor, self._note)
         sock.on('close', self._closed)
         server._handlers.add(self._task)
         self._task.add_done_callback(self._done)
-
-    def _note(self) -> None:
-        listeners = self._sock.listeners('error')
-        self._told = not listeners or not all(map(_is_ours, listeners))
 
     def _closed(self) -> None:
         runtime = _runtime.current()
@@ -213,22 +204,14 @@ class Handling:
     def _failed(self, error: Exception) -> None:
         sock = self._sock
         if not sock.destroyed:
-            sock.off(error_monitor, self._note)
             sock.destroy(error)
-            return
-        its_own = error is sock.errored
-        if self._told is None:
-            # The program destroyed it; writes under way ended with ECANCELED, which is its error.
-            quiet = its_own or getattr(error, 'code', None) in _GONE
-        else:
-            quiet = its_own and self._told
-        if quiet:
-            return
-        if its_own:
+        elif error is sock.errored:
             # The connection broke under a handler that did not catch it: news, but no reason to
-            # end a program that serves others.
-            _runtime.current().report(error, sock)
-        else:
+            # end a program that serves others. ECANCELED: the program itself destroyed it.
+            heard = not all(map(_is_ours, sock.listeners('error')))
+            if not heard and getattr(error, 'code', None) != 'ECANCELED':
+                _runtime.current().report(error, sock)
+        elif getattr(error, 'code', None) not in _GONE:
             raise error
 
 
@@ -298,7 +281,7 @@ class Arrivals:
         server = self._server
         if self._ready:
             return self._ready.popleft()
-        if server._pending:
+        if server._handle is None and server._pending:
             await server._wait_listening()
         if server._handle is None:
             return None

@@ -24,7 +24,7 @@ from .state import (
     R_OBJECT,
 )
 
-__all__ = ['LIMIT', 'read_exactly', 'read_line', 'read_until']
+__all__ = ['LIMIT', 'read_exactly', 'read_line', 'read_some', 'read_until']
 
 #: The longest line, or data up to a separator, that is read unless another limit is given.
 LIMIT = 65536
@@ -81,6 +81,19 @@ async def read_line(self: Any, /, *, limit: int | None = LIMIT) -> Any:
     LimitOverrunError and stays in the buffer. Otherwise as :meth:`read_exactly`.
     """
     return await _until(self, None, limit)
+
+
+async def read_some(stream: Any, most: int) -> Any:
+    """Wait for data and take at most ``most`` of it; empty at the end of the stream."""
+    _check(stream)
+    if not stream._r_len:
+        reader = _Reader(stream)
+        try:
+            while not stream._r_len and await reader.more(1):
+                pass
+        finally:
+            reader.stop()
+    return _taken(stream, min(most, stream._r_len))
 
 
 async def _until(stream: Any, separator: Any, limit: int | None) -> Any:

@@ -40,9 +40,6 @@ class Readable(Stream):
     def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         self._init_stream(stream_options('Readable', options, keywords), True, False)
 
-    #: The call of read_exactly & co that waits.
-    _framing: Any = None
-
     @staticmethod
     def from_(
         iterable: Any, options: Mapping[str, Any] | None = None, /, **keywords: Any
@@ -57,6 +54,9 @@ class Readable(Stream):
         from .sources import readable_from
 
         return readable_from(iterable, options, keywords)
+
+    #: The call of read_exactly & co that waits.
+    _framing: Any = None
 
     push = WriteSide._push
     unshift = WriteSide._put_back

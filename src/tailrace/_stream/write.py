@@ -307,7 +307,8 @@ class WriteSide(ModeSide):
         self._w |= W_FLUSHING
         # Asked for anew each time: a listener that hears of a chunk may write the next one.
         # Nothing goes out after a chunk that failed.
-        while not self._w & (W_WRITING | W_DEAD):
+        error = self._error
+        while not self._w & W_WRITING and self._error is error:
             buffer = self._w_buf
             if not buffer:
                 break
