@@ -160,3 +160,13 @@ def whole_chat(program: Program) -> None:
             assert until(sock, b'\n') == b'* goodbye\n'
             sock.close()
     assert program.line() == 'closed'
+
+
+def stopped(program: Program) -> None:
+    """A connection that stays is destroyed at the deadline."""
+    program.line()
+    with program.client() as sock:
+        sock.sendall(b'hello\n')
+        assert until(sock, b'\n') == b'hello\n'
+        program.process.send_signal(signal.SIGTERM)
+        assert program.line() == 'destroyed: 1'
