@@ -170,3 +170,17 @@ def stopped(program: Program) -> None:
         assert until(sock, b'\n') == b'hello\n'
         program.process.send_signal(signal.SIGTERM)
         assert program.line() == 'destroyed: 1'
+
+
+def node_echo(program: Program) -> None:
+    """The echo server of Node's documentation."""
+    assert program.line() == 'bound 8124'
+    with program.client() as sock:
+        assert until(sock, b'\n') == b'hello\r\n'
+        assert program.line() == 'client connected'
+        sock.sendall(b'x\n')
+        assert until(sock, b'\n') == b'x\n'
+        sock.shutdown(socket.SHUT_WR)
+        assert all_of(sock) == b''
+    assert program.line() == 'client disconnected'
+    program.interrupt()
