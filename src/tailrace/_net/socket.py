@@ -13,7 +13,7 @@ from .._handles import StreamHandle
 from .._names import Record, node_names
 from .._stream.encodings import encode
 from .._stream.readable import describe
-from .._stream.state import L_DESTROYED, R_STOPPED, W_FINISHED
+from .._stream.state import L_DESTROYED, L_GONE, R_STOPPED, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
 from .._waiting import first_of
@@ -415,8 +415,10 @@ class Socket(Endpoint):
         """Connected, or the error raised; cancelling it destroys the socket."""
         if self._handle is not None and not self._connecting:
             return self
-        if self._life & L_DESTROYED:
+        if self._life & L_GONE:
             raise self._error or state_error('ERR_SOCKET_CLOSED')
+        # Destroyed, but its 'error' is still to come: who waits here takes it.
+        destroyed = self._life & L_DESTROYED
         try:
             event = await first_of(self, 'connect', 'close')
         except BaseException as error:
@@ -424,7 +426,8 @@ class Socket(Endpoint):
                 self.destroy()
             raise
         if event == 'close':
-            raise self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
+            code = 'ERR_SOCKET_CLOSED' if destroyed else 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION'
+            raise self._error or state_error(code)
         return self
 
 
