@@ -65,7 +65,7 @@ class Listening:
             bad_value('options', 'given with a usable port, path, handle or fd', given)
 
     def cancel(self) -> None:
-        """The server was closed or told to listen elsewhere: a lookup under way comes to nothing."""
+        """Closed, or told to listen elsewhere: a lookup under way comes to nothing."""
         self._cancelled = True
         request, self._request = self._request, None
         if request is not None:
