@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tailrace import AbortController, net
-from tailrace.errors import AbortError, NodeError, StateError
+from tailrace.errors import AbortError, NodeError
 from tailrace.stream import Duplex, Readable, Writable
 
 from .connected import Pair, gone
@@ -297,7 +297,7 @@ def test_sk15_am36_gen18_buffer_size_is_deprecated(run: Any, pair: Pair) -> None
         async with pair() as (client, accepted):
             accepted.pause()
             client.write(b'x' * 16_000_000)
-            with pytest.warns(DeprecationWarning):
+            with pytest.warns(DeprecationWarning, match='writable_length'):
                 size = client.buffer_size
             assert size == client.writable_length > 0
 
