@@ -41,6 +41,7 @@ __all__ = [
     'clear_interval',
     'clear_timeout',
     'current',
+    'current_task',
     'new_future',
     'next_tick',
     'run',
@@ -145,6 +146,13 @@ class Runtime(Ticks):
         destroy = getattr(source, 'destroy', None)
         if destroy is not None:
             destroy()
+
+    def report(self, error: Exception, source: object) -> None:
+        """Tell of an error that must not end the program: to the loop's exception handler."""
+        if self.loop is not None:
+            self.loop.call_exception_handler(
+                {'message': f'error of {source!r}', 'exception': error, 'source': source}
+            )
 
     def die(self, error: BaseException) -> None:
         """End :func:`run` with ``error``; nothing else of the program runs."""
@@ -268,6 +276,12 @@ def new_future() -> asyncio.Future[Any]:
     if loop is None:
         raise RuntimeError('there is no running event loop to wait in')
     return loop.create_future()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """The task that runs now, if any."""
+    tasks = sys.modules.get('asyncio.tasks')
+    return None if tasks is None or _running_loop() is None else tasks.current_task()
 
 
 def next_tick(fn: Callable[..., object], *args: Any) -> None:
@@ -547,7 +561,7 @@ def active_resources() -> list[Record]:
 
 def run(
     main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Any:
     """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
     import asyncio
@@ -558,7 +572,7 @@ def run(
         raise RuntimeError('tailrace.run() cannot be called from a running event loop')
     runtime = current()
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
             runtime.owned = True
             return runner.run(_until_idle(runtime, main))
     finally:

@@ -411,6 +411,20 @@ def test_sk33_am43_reset(run: Any, tcp_pair: Pair) -> None:
     run(main)
 
 
+def test_sk33_reset_after_end(run: Any, tcp_pair: Pair) -> None:
+    async def main() -> None:
+        async with tcp_pair() as (client, accepted):
+            accepted.on('error', lambda error: None)
+            heard = Heard(client, 'error', 'close')
+            client.end(b'x')
+            client.reset_and_destroy()
+            await heard.until('close')
+            assert heard == [('close', False)]
+            assert client._handle is None
+
+    run(main)
+
+
 def test_sk34_reset_while_connecting(run: Any, tcp_pair: Pair) -> None:
     async def main() -> None:
         server, _ = quiet_server()

@@ -31,6 +31,7 @@ NAMED = {'port': 1, 'host': 'a.name'}
         ('cn13', {**LOCAL, 'local_address': 'x'}, 'ERR_INVALID_IP_ADDRESS'),
         ('cn13', {**LOCAL, 'local_address': []}, 'ERR_INVALID_IP_ADDRESS'),
         ('cn14', {**LOCAL, 'local_port': 'x'}, 'ERR_INVALID_ARG_TYPE'),
+        ('cn14', {**LOCAL, 'local_port': 65536}, 'ERR_SOCKET_BAD_PORT'),
         ('cn15', {**NAMED, 'lookup': 5}, 'ERR_INVALID_ARG_TYPE'),
         ('cn17', {'port': 65536}, 'ERR_SOCKET_BAD_PORT'),
         ('cn17', {'port': 1.5}, 'ERR_SOCKET_BAD_PORT'),

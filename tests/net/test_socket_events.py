@@ -431,6 +431,30 @@ def test_writes_from_data_listeners_under_back_pressure(run: Any, pair: Pair) ->
     run(main)
 
 
+def test_st13_iteration_does_not_lose_what_was_written(run: Any, pair: Pair) -> None:
+    async def main() -> None:
+        async with pair() as (client, accepted):
+            got = 0
+            ended = asyncio.Event()
+
+            def on_data(data: bytes) -> None:
+                nonlocal got
+                got += len(data)
+
+            accepted.end(b'go')
+            async for chunk in client:
+                assert chunk == b'go'
+                client.write(b'x' * 9_000_000)
+            assert client.writable_length
+            accepted.on('data', on_data)
+            accepted.on('end', ended.set)
+            await ended.wait()
+            assert got == 9_000_000
+            await client.wait_closed()
+
+    run(main)
+
+
 def test_vectored_writes_of_text_and_bytes(run: Any, pair: Pair) -> None:
     async def main() -> None:
         async with pair() as (client, accepted):

@@ -185,6 +185,28 @@ class Endpoint(Duplex):
             self._idle.watch(handle)
         self._names = None
 
+    def _give_up(self) -> StreamHandle | None:
+        """Let go of the connection without closing it: another process gets it (CP-03).
+
+        None if there is none. From then on the socket is pending, and has no 'close'.
+        """
+        handle = self._handle
+        if handle is None or self._connecting:
+            return None
+        handle.read_stop()
+        self._stopped_reading()
+        handle.on_read = handle.on_end = handle.on_error = handle.on_buffer = _on_end
+        handle.owner = None
+        if self._idle is not None:
+            self._idle.stop()
+            self._idle = None
+        self._timeout = 0
+        self._set_sink(None)
+        self._counted = (handle.bytes_read, handle.bytes_written)
+        self._handle = None
+        self._server = None
+        return handle
+
     def _on_eof(self) -> None:
         self._push(None)
         if self._r_len == 0:

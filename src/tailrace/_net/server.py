@@ -7,9 +7,8 @@ on them, and the order of 'listening', 'connection', 'drop' and 'close'.
 from __future__ import annotations
 
 import warnings
-from collections import deque
-from collections.abc import AsyncGenerator, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
 
 from .. import _runtime
 from .._addr import BlockList
@@ -20,11 +19,11 @@ from .._stream.marks import get_default_high_water_mark
 from .._validate import bad_type, check_number
 from .._waiting import first_of
 from ..errors import state_error, system_error
-from ..events import EventEmitter
 from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
+from .serving import Serving
 from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
 from .socket import Socket
 
@@ -32,15 +31,19 @@ __all__ = ['Server', 'create_server']
 
 _T = TypeVar('_T', bound='Server')
 
-#: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
-_GONE = frozenset({'ERR_STREAM_DESTROYED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_SOCKET_CLOSED'})
 
-#: What those who iterate over a server wait for; 'close' comes only after the last connection.
-_STOPPED = 'tailrace:stopped'
+class Holder(Protocol):
+    """A child process that holds connections of a server."""
+
+    def count(self, done: Callable[[Exception | None, int], object]) -> None:
+        """Call ``done(error, count)`` later: how many of them are open there."""
+
+    def when_empty(self, done: Callable[[], object]) -> None:
+        """Call ``done()`` once none is open there any more, or the child has ended."""
 
 
 @node_names
-class Server(EventEmitter):
+class Server(Serving):
     """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
@@ -83,6 +86,8 @@ class Server(EventEmitter):
         self.high_water_mark = get_default_high_water_mark() if mark is None or mark < 0 else mark
         self.block_list = checked_block_list(opts.get('block_list'))
         self._max_connections: int | float | None = None
+        #: In a cluster worker: who hears that the count or the limit has changed.
+        self._on_count: Callable[[], object] | None = None
         self.max_connections = opts.get('max_connections')
         self._drop_max_connection: bool | None = None
         self._handle: ListenHandle | None = None
@@ -91,11 +96,11 @@ class Server(EventEmitter):
         self._path: str | None = None
         self._has_listened = False
         self._connections = 0
+        #: Child processes that were sent connections of this server, see :meth:`_handed_over`.
+        self._holders: list[Holder] = []
         self._sent_to_children = False
         self._refed = True
-        #: While somebody iterates: connections that nobody has taken yet.
-        self._unclaimed: deque[Socket] | None = None
-        self._iterators = 0
+        self._init_serving()
         if listener is not None:
             self.on('connection', listener)
 
@@ -141,6 +146,8 @@ class Server(EventEmitter):
         handle.on_accept_error = self._accept_failed
         if not self._refed:
             handle.unref()
+        if self._arrivals is not None:
+            self._arrivals.hold_back()
 
     def _failed(self, attempt: Listening, error: Exception) -> None:
         self._pending.discard(attempt)
@@ -199,12 +206,11 @@ class Server(EventEmitter):
             handle.close()
             raise
         self._connections += 1
+        if self._on_count is not None:
+            self._on_count()
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
-        if self._unclaimed is not None:
-            self._unclaimed.append(sock)
-            if self._handle is not None:
-                self._handle.pause()
+        self._arrived(sock)
         try:
             self.emit('connection', sock)
         except Exception as error:
@@ -228,35 +234,80 @@ class Server(EventEmitter):
 
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
+        self._sockets.pop(sock, None)
+        if self._on_count is not None:
+            self._on_count()
         self._emit_close_if_drained()
+
+    def _has_room(self) -> bool:
+        """In a cluster worker: whether a connection may come here rather than go elsewhere."""
+        limit = self._max_connections
+        return limit is None or self._connections < limit or bool(self._drop_max_connection)
+
+    def _handed_over(self, holder: Holder) -> None:
+        """A connection went to a child process: it counts there now (CP-06 to CP-09)."""
+        self._sent_to_children = True
+        if holder not in self._holders:
+            self._holders.append(holder)
+        self._connections -= 1
+        if self._on_count is not None:
+            self._on_count()
+        self._emit_close_if_drained()
+
+    def _holder_gone(self, holder: Holder) -> None:
+        """That child has ended, or holds none any more and never will."""
+        if holder in self._holders:
+            self._holders.remove(holder)
 
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
 
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
-        if event == 'connection' and args and isinstance(args[0], Socket):
-            sock = args[0]
-            if not sock.destroyed:
-                sock.destroy(error)
-            elif error is not sock.errored and getattr(error, 'code', None) not in _GONE:
-                raise error
-        else:
-            super()._rejected(error, event, args)
-
     def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
+        Connections that were sent to child processes are asked for there (CP-07): one that ends
+        meanwhile has none; one that cannot be asked gives ERR_CHILD_CLOSED_BEFORE_REPLY (AM-64).
         Returns the server; without a callback an awaitable of the count.
         """
         if callback is None:
             return self._count()
         if not callable(callback):
             bad_type('callback', 'a function', callback)
-        _runtime.current().push(adapt(callback), (None, self._connections))
+        self._ask_count(adapt(callback))
         return self
 
+    def _ask_count(self, done: Callable[[Exception | None, int | None], object]) -> None:
+        total, waiting = self._connections, len(self._holders)
+        if not waiting:
+            _runtime.current().push(done, (None, total))
+            return
+        failure: Exception | None = None
+
+        def counted(error: Exception | None, count: int) -> None:
+            nonlocal total, waiting, failure
+            total += count
+            failure = failure or error
+            waiting -= 1
+            if not waiting:
+                done(failure, None if failure is not None else total)
+
+        for holder in list(self._holders):
+            holder.count(counted)
+
     async def _count(self) -> int:
-        return self._connections
+        if not self._holders:
+            return self._connections
+        future = _runtime.new_future()
+
+        def done(error: Exception | None, count: int | None) -> None:
+            if not future.done():
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(count)
+
+        self._ask_count(done)
+        return int(await future)
 
     @property
     def connections(self) -> int | None:
@@ -279,6 +330,8 @@ class Server(EventEmitter):
             if value != value or value == float('inf'):
                 value = None
         self._max_connections = value
+        if self._on_count is not None:
+            self._on_count()
 
     @property
     def drop_max_connection(self) -> bool | None:
@@ -288,6 +341,8 @@ class Server(EventEmitter):
     @drop_max_connection.setter
     def drop_max_connection(self, value: bool | None) -> None:
         self._drop_max_connection = value
+        if self._on_count is not None:
+            self._on_count()
 
     # -- closing ----------------------------------------------------------------------------------
 
@@ -310,14 +365,27 @@ class Server(EventEmitter):
         if handle is not None:
             self._handle = None
             handle.close()
-        if self._iterators:
-            self.emit(_STOPPED)
+        if self._arrivals is not None:
+            self._arrivals.stop()
         self._emit_close_if_drained()
         return self
 
     def _emit_close_if_drained(self) -> None:
-        if self._handle is None and not self._connections:
+        if self._handle is not None or self._connections:
+            return
+        waiting = len(self._holders)
+        if not waiting:
             _runtime.current().push(self._close_nt, ())
+            return
+
+        def empty() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting and self._handle is None and not self._connections:
+                _runtime.current().push(self._close_nt, ())
+
+        for holder in list(self._holders):
+            holder.when_empty(empty)
 
     def _close_nt(self) -> None:
         self.emit('close')
@@ -358,44 +426,20 @@ class Server(EventEmitter):
         return self._wait_listening().__await__()
 
     async def _wait_listening(self: _T) -> _T:
-        """Listening, or the error raised."""
+        """Listening, or the error raised; cancelling it closes the server."""
         if not self._pending:
             if self._handle is None:
                 raise state_error('ERR_SERVER_NOT_RUNNING')
-        elif await first_of(self, 'listening', 'close') == 'close':
+            return self
+        try:
+            event = await first_of(self, 'listening', 'close')
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled
+                self.close()
+            raise
+        if event == 'close':
             raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
-
-    async def __aiter__(self) -> AsyncGenerator[Socket, None]:
-        """Every connection from now on, until :meth:`close` is called.
-
-        While the loop's body runs, further connections stay in the kernel's queue. Several loops
-        share the connections; 'connection' listeners run as well. Raises what the server emits as
-        'error', and ERR_SERVER_NOT_RUNNING if listen() was not called.
-        """
-        if self._handle is None and not self._pending:
-            raise state_error('ERR_SERVER_NOT_RUNNING')
-        if self._unclaimed is None:
-            self._unclaimed = deque()
-        queue = self._unclaimed
-        self._iterators += 1
-        try:
-            while True:
-                while queue:
-                    yield queue.popleft()
-                if self._handle is not None:
-                    self._handle.resume()
-                elif not self._pending:
-                    return
-                await first_of(self, 'connection', 'listening', _STOPPED)
-        finally:
-            self._iterators -= 1
-            if not self._iterators:
-                self._unclaimed = None
-                if self._handle is not None:
-                    self._handle.resume()
-                for sock in queue:
-                    sock.destroy()
 
     def __repr__(self) -> str:
         place = self.address()
