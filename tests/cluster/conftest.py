@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,26 @@ import tailrace
 from tailrace import child_process, cluster, net, process
 from kit import say, heard, go, new_loop
 """
+
+
+def members(group: int) -> list[int]:
+    """The living processes of a group; zombies wait for init and are none of ours."""
+    if sys.platform != 'linux':
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return []
+        return [group]
+    out = []
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            # proc(5): pid (comm) state ppid pgrp; comm may have spaces and parentheses.
+            state, _, pgrp = path.read_text().rpartition(')')[2].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == group and state not in 'ZX':
+            out.append(int(path.parent.name))
+    return out
 
 
 class Program:
@@ -82,12 +103,14 @@ class Program:
     def sweep(self) -> bool:
         """Kill whoever is left in the session; whether there was anybody."""
         alive = self.process.poll() is None
+        deadline = time.monotonic() + (0 if alive else 5)
+        # Orphans close stdout a moment before they are gone.
+        while (left := bool(members(self.process.pid))) and time.monotonic() < deadline:
+            time.sleep(0.01)
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            left = False
-        else:
-            left = True
+            pass
         if alive:
             self.process.wait()
         for pipe in (self.process.stdout, self.process.stderr):

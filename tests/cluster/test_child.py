@@ -98,7 +98,8 @@ def test_cp01_options(program, tmp_path):
         if len(sys.argv) > 1:
             print('out')
             print('err', file=sys.stderr)
-            say(os.getcwd(), os.environ['MINE'], os.environ.get('TAILRACE_CHANNEL_FD'), sys.flags.bytes_warning)
+            say(os.getcwd(), os.environ['MINE'], os.environ.get('TAILRACE_CHANNEL_FD'),
+                    sys.flags.bytes_warning)
         else:
             child = child_process.fork(__file__, ['x'], {'cwd': 'inner', 'silent': True,
                 'env': {**os.environ, 'MINE': 'yes'}, 'execArgv': ['-b']})

@@ -73,7 +73,8 @@ def test_cl02_cl03_life_of_a_worker(program):
     """Recorded from Node 24.21 with the same program."""
     said = program("""
         if cluster.is_primary:
-            heard(cluster, 'cluster', 'fork', 'online', 'listening', 'message', 'disconnect', 'exit')
+            heard(cluster, 'cluster', 'fork', 'online', 'listening', 'message')
+            heard(cluster, 'cluster', 'disconnect', 'exit')
             cluster.on('setup', lambda s: say('cluster', 'setup', s.exec == __file__, s.silent))
             worker = cluster.fork()
             say(worker.id, worker.is_dead(), worker.is_connected(),
@@ -103,40 +104,37 @@ def test_cl02_cl03_life_of_a_worker(program):
     inside = [line for line in said if line[0] == 'W']
     assert inside == [['W', ['worker message', 'process message', 'server close', True]]]
     said.remove(inside[0])
-    where = said[8][2]
-    assert (
-        said
-        == [
-            [1, False, True, None, [1]],
-            ['cluster', 'setup', True, False],
-            ['process', 'spawn'],
-            ['cluster', 'fork'],
-            ['worker', 'online'],
-            ['cluster', 'online'],
-            ['worker', 'listening', 4, None, True],
-            ['cluster', 'listening', where],
-            ['cluster', 'message', 'bye', None],
-            ['worker', 'message', 'bye', None],
-            [True, True],
-            ['process', 'message', 'bye', None],
-            ['worker', 'disconnect'],
-            [False, False],
-            ['cluster', 'disconnect'],
-            ['process', 'disconnect'],
-            ['worker', 'exit', 0, None],
-            [False, True],
-            ['cluster', 'exit', 0, None],
-            ['process', 'exit', 0, None],
-            ['process', 'close', 0, None],
-        ]
-        or where
-    )
+    where = next(line[2] for line in said if line[:2] == ['cluster', 'listening'])
+    assert said == [
+        [1, False, True, None, [1]],
+        ['cluster', 'setup', True, False],
+        ['process', 'spawn'],
+        ['cluster', 'fork'],
+        ['worker', 'online'],
+        ['cluster', 'online'],
+        ['worker', 'listening', 4, None, True],
+        ['cluster', 'listening', where],
+        ['cluster', 'message', 'bye', None],
+        ['worker', 'message', 'bye', None],
+        [True, True],
+        ['process', 'message', 'bye', None],
+        ['worker', 'disconnect'],
+        [False, False],
+        ['cluster', 'disconnect'],
+        ['process', 'disconnect'],
+        ['worker', 'exit', 0, None],
+        [False, True],
+        ['cluster', 'exit', 0, None],
+        ['process', 'exit', 0, None],
+        ['process', 'close', 0, None],
+    ]
 
 
 def test_cl02_setup_primary_kill_and_environment(program, tmp_path):
     (tmp_path / 'other.py').write_text(
         'import os, sys\nfrom kit import say, go\nfrom tailrace import cluster\n'
-        "say(sys.argv[1:], os.environ['MINE'], cluster.worker.id, 'TAILRACE_UNIQUE_ID' in os.environ)\n"
+        "hidden = 'TAILRACE_UNIQUE_ID' not in os.environ\n"
+        "say(sys.argv[1:], os.environ['MINE'], cluster.worker.id, not hidden)\n"
         'go()\n'
     )
     said = program("""
@@ -196,7 +194,7 @@ def test_cl05_ls14_ex09_exclusive_listens_alone(program):
                 server.on('listening', listening)
         go()
     """)
-    assert said == [[True], ['error', 'EADDRINUSE', 'listen']]
+    assert said == [[True], [['error', 'EADDRINUSE', 'listen']]]
 
 
 LIMIT = (
@@ -215,7 +213,7 @@ LIMIT = (
                 global third
                 if len(first) == len(second) == 1 and third is None:
                     say(sorted([first[0].decode(), second[0].decode()]))
-                    third = ask(ports[0], lambda text: (say('third', text), two.end(),
+                    third = ask(ports[0], lambda text: (say('third', text), one.end(), two.end(),
                                                         cluster.disconnect()))
                     if DROP is None:
                         tailrace.set_timeout(lambda: (say('room'), one.end()), 200)
@@ -254,7 +252,7 @@ def test_cl07_sv25_drop_max_connection_drops_instead(program):
     source = '\n    third = None\n    DROP = True\n' + LIMIT
     said = program(source)
     assert said[0] == [['1', '2']]
-    assert sorted(said[1:]) == [['drop', 'IPv4'], ['third', '']]
+    assert sorted(said[1:], key=str) == [['third', ''], [['drop', 'IPv4']]]
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='TCP_INFO tells the backlog on Linux only')
