@@ -174,6 +174,7 @@ def test_arguments_of_serve_are_checked():
 STORM = int(os.environ.get('TAILRACE_STORM', '3000'))
 
 
+@pytest.mark.timeout(300)
 def test_storm_every_connection_is_served_or_reset_and_the_primary_leaks_nothing(start):
     """kill -9 of a random worker again and again. TAILRACE_STORM=20000 for the long form."""
     import random
