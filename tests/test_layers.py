@@ -25,15 +25,17 @@ LAYERS = (
     (
         *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
         *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
+        'adapters',
     ),
+    ('_adapters', '_testing'),
     ('_cluster',),
     ('_net',),
     ('_stream',),
     ('_handles',),
     ('_dns', '_addr'),
     (
-        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
-        *('_tick', '_runtime', '_names', '_validate'),
+        *('events', '_event_series', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('_tick', '_runtime', '_names', '_validate', '_compiled'),
     ),
 )
 
@@ -48,7 +50,13 @@ REFUSES = {
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = ('_runtime', '_handles.engine', '_handles._engine', '_dns', 'events', '_demo', '_program')
+ASYNCIO = (
+    *('_runtime', '_handles.engine', '_handles.selector', '_dns', '_event_series', '_demo'),
+    '_program',
+    '_adapters',
+    'adapters',
+    '_testing',
+)
 
 #: No file of the package has more lines.
 LONGEST = 700

@@ -41,6 +41,7 @@ __all__ = [
     'clear_interval',
     'clear_timeout',
     'current',
+    'current_task',
     'new_future',
     'next_tick',
     'run',
@@ -123,8 +124,8 @@ class Runtime(Ticks):
         loop.call_soon(self.flush)
 
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
-        """Call ``fn(*args)`` from the loop's next iteration, ticks after it."""
-        self.with_loop(lambda loop: loop.call_soon(self.enter, fn, args, None))
+        """Call ``fn(*args)`` from the loop's next iteration, ticks after it; held until then."""
+        Immediate(self, fn, args)
 
     def uncaught(self, error: Exception, source: object = None) -> None:
         """An exception nobody caught (GEN-12): end the program, or tell the loop's owner."""
@@ -145,6 +146,13 @@ class Runtime(Ticks):
         destroy = getattr(source, 'destroy', None)
         if destroy is not None:
             destroy()
+
+    def report(self, error: Exception, source: object) -> None:
+        """Tell of an error that must not end the program: to the loop's exception handler."""
+        if self.loop is not None:
+            self.loop.call_exception_handler(
+                {'message': f'error of {source!r}', 'exception': error, 'source': source}
+            )
 
     def die(self, error: BaseException) -> None:
         """End :func:`run` with ``error``; nothing else of the program runs."""
@@ -170,9 +178,10 @@ class Runtime(Ticks):
         """Look soon whether anything is left that could call back."""
         if self._on_idle is not None and not self._exit_check and self.loop is not None:
             self._exit_check = True
-            self.loop.call_soon(self._look_for_exit)
+            self.loop.call_soon(self.look_for_exit)
 
-    def _look_for_exit(self) -> None:
+    def look_for_exit(self) -> None:
+        """End the program if nothing is left that could call back."""
         self._exit_check = False
         if self._on_idle is None or self.holders:
             return
@@ -267,6 +276,12 @@ def new_future() -> asyncio.Future[Any]:
     if loop is None:
         raise RuntimeError('there is no running event loop to wait in')
     return loop.create_future()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """The task that runs now, if any."""
+    tasks = sys.modules.get('asyncio.tasks')
+    return None if tasks is None or _running_loop() is None else tasks.current_task()
 
 
 def next_tick(fn: Callable[..., object], *args: Any) -> None:
@@ -571,7 +586,15 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
 
     loop = asyncio.get_running_loop()
     idle = asyncio.Event()
-    runtime._on_idle = idle.set
+
+    def at_idle() -> None:
+        # Nothing else runs, not even what is due on unref'd handles: the loop takes some more
+        # turns until it has stopped.
+        if task is None:
+            runtime.dead = True
+        idle.set()
+
+    runtime._on_idle = at_idle
     runtime.attach(loop)
     result = None
     task: asyncio.Future[Any] | None = None
@@ -596,7 +619,7 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
                     continue
                 result = task.result()
                 task = None
-            if not runtime.holders and not runtime.queue:
+            if runtime.dead or (not runtime.holders and not runtime.queue):
                 return result
     finally:
         runtime._on_idle = None

@@ -14,9 +14,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ._compiled import mypyc_attr
+
 __all__ = ['Ticks']
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Ticks:
     """A tick queue and the gate through which callbacks of the loop pass."""
 
@@ -78,6 +81,21 @@ class Ticks:
                 self.drain()
         finally:
             self.inside = False
+
+    def step(self, fn: Callable[..., object], args: tuple[Any, ...], source: object) -> None:
+        """One of several callbacks of one event: call it, then its ticks, as :meth:`enter` does.
+
+        The gate may be open already (the engine opens it once for all events).
+        """
+        if not self.inside:
+            self.enter(fn, args, source)
+        elif not self.dead:
+            try:
+                fn(*args)
+            except Exception as error:
+                self.uncaught(error, source)
+            if self.queue:
+                self.drain()
 
     def drain(self) -> None:
         """Run ticks until none is left, including those that ticks add."""

@@ -8,9 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from . import _runtime
+from ._validate import shown
+from .errors import UnhandledError
 from .events import EventEmitter
 
-__all__ = ['first_of']
+__all__ = ['as_exception', 'first_of']
+
+
+def as_exception(reason: Any) -> BaseException:
+    """What an 'error' event was emitted with, as something that can be raised."""
+    if isinstance(reason, BaseException):
+        return reason
+    return UnhandledError(f"'error' was emitted with {shown(reason)}", reason)
 
 
 async def first_of(emitter: EventEmitter, *events: str, error: bool = True) -> str:
@@ -26,8 +35,10 @@ async def first_of(emitter: EventEmitter, *events: str, error: bool = True) -> s
         added.append((event, listener))
 
     def failed(reason: Any = None) -> None:
+        # As a result: a future whose exception nobody takes, because who waited was cancelled at
+        # the same moment, would complain.
         if not future.done():
-            future.set_exception(reason)
+            future.set_result(as_exception(reason))
 
     def arrival(event: str) -> Any:
         def arrived() -> None:
@@ -41,7 +52,10 @@ async def first_of(emitter: EventEmitter, *events: str, error: bool = True) -> s
     for event in events:
         listen(event, arrival(event))
     try:
-        return str(await future)
+        outcome = await future
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return str(outcome)
     finally:
         for event, listener in added:
             emitter.off(event, listener)

@@ -20,6 +20,9 @@
          ├─ StateError                 a call that the object's state forbids; also RuntimeError
          │   ├─ ServerAlreadyListenError … one class a code, see the table below
          ├─ AbortError                 ABORT_ERR                     .cause
+         ├─ IncompleteReadError        ERR_INCOMPLETE_READ           also EOFError
+         │                             .partial .expected
+         ├─ LimitOverrunError          ERR_LIMIT_OVERRUN             .consumed .limit
          └─ NodeOSError                .errno .syscall .address .port …        also OSError
              ├─ one class for each built-in OSError subclass (ConnectionRefusedError, …)
              ├─ ResolutionError        ENOTFOUND, EAI_AGAIN, …       also socket.gaierror
@@ -42,6 +45,7 @@ from ._names import NodeName
 __all__ = [
     'AbortError',
     'AggregateError',
+    'IncompleteReadError',
     'InvalidAddressError',
     'InvalidAddressFamilyError',
     'InvalidArgTypeError',
@@ -49,6 +53,7 @@ __all__ = [
     'InvalidFDTypeError',
     'InvalidHandleTypeError',
     'InvalidIPAddressError',
+    'LimitOverrunError',
     'MissingArgsError',
     'NodeError',
     'NodeOSError',
@@ -192,6 +197,43 @@ class AbortError(NodeError):
             self.__cause__ = cause
 
 
+class IncompleteReadError(NodeError, EOFError):
+    """A stream ended before what was waited for had come (no counterpart in Node).
+
+    ``partial`` is what had come (bytes or text); it is still in the stream's buffer. ``expected``
+    is how much was wanted, or None where that was a separator.
+    """
+
+    code = 'ERR_INCOMPLETE_READ'
+
+    def __init__(self, partial: Any, expected: int | None) -> None:
+        wanted = 'a separator' if expected is None else f'{expected} were read'
+        super().__init__(f'the stream ended after {len(partial)}, before {wanted}')
+        self.partial = partial
+        self.expected = expected
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.partial, self.expected)
+
+
+class LimitOverrunError(NodeError, ValueError):
+    """No separator within the limit of a read; the data is still in the stream's buffer.
+
+    ``consumed`` is how much can be taken without tearing a separator, ``limit`` the limit.
+    """
+
+    code = 'ERR_LIMIT_OVERRUN'
+    name = 'RangeError'
+
+    def __init__(self, consumed: int, limit: int) -> None:
+        super().__init__(f'no separator within {limit}')
+        self.consumed = consumed
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.consumed, self.limit)
+
+
 #: Code, what it says, and what it is besides RuntimeError.
 _STATE: dict[str, tuple[str, type[Exception] | None]] = {
     'ERR_SERVER_ALREADY_LISTEN': ('listen() was called on a server that already listens', None),
@@ -212,6 +254,8 @@ _STATE: dict[str, tuple[str, type[Exception] | None]] = {
     'ERR_STREAM_UNSHIFT_AFTER_END_EVENT': ("unshift after 'end'", None),
     'ERR_STREAM_CANNOT_PIPE': ('a stream that is only writable cannot be piped', None),
     'ERR_STREAM_UNABLE_TO_PIPE': ('cannot pipe to a closed or destroyed stream', None),
+    'ERR_STREAM_FLOWING': ("the data goes to 'data' listeners: it cannot be waited for too", None),
+    'ERR_STREAM_READ_PENDING': ('another read of this stream is waiting', None),
     'ERR_METHOD_NOT_IMPLEMENTED': ('the method is not implemented', NotImplementedError),
     'ERR_MULTIPLE_CALLBACK': ('a callback was called more than once', None),
     'ERR_IPC_CHANNEL_CLOSED': ('the channel is closed', None),

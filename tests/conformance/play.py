@@ -18,26 +18,39 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-CORPUS = Path(__file__).resolve().parent / 'corpus'
+HERE = Path(__file__).resolve().parent
+CORPUS = HERE / 'corpus'
+#: What the names of the project's own scenarios begin with, and the folder that they are in.
+OWN = 'own/'
 
 
-def player() -> ModuleType:
-    """The copied player as a module; it is not a package and stays as it is."""
+def player(home: Path = CORPUS) -> ModuleType:
+    """The copied player as a module; it is not a package and stays as it is.
+
+    It looks for scenarios and what is expected of them in ``home``.
+    """
     spec = importlib.util.spec_from_file_location('conformance_replay', CORPUS / 'replay.py')
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.HERE = str(home)  # type: ignore[attr-defined]
     return module
 
 
 def main(jobs: int, source: str, scenarios: list[str]) -> None:
     """Play them, ``jobs`` at a time."""
-    run_one = player().run_one
+    copied, own = player(), player(HERE / OWN)
     options = {'path': source, 'strict': False}
+
+    def play(scenario: str) -> tuple[str, list[str], object]:
+        if scenario.startswith(OWN):
+            return own.run_one(scenario.removeprefix(OWN), options)  # type: ignore[no-any-return]
+        return copied.run_one(scenario, options)  # type: ignore[no-any-return]
+
     pool = concurrent.futures.ThreadPoolExecutor(jobs)
     try:
-        results = pool.map(lambda scenario: run_one(scenario, options), scenarios)
+        results = pool.map(play, scenarios)
         for scenario, (status, problems, _) in zip(scenarios, results, strict=True):
             print(json.dumps([scenario, status, problems]), flush=True)
     finally:

@@ -1,7 +1,8 @@
 """Every scenario that the real Node.js was recorded with, played on both loops without difference.
 
 The corpus, its player and what is expected are a verbatim copy (``corpus/``, see its README.md);
-nothing in it is edited. All scenarios that were selected are played in the background from the
+nothing in it is edited. ``own/`` holds more scenarios in the same language, recorded in the same
+way. All scenarios that were selected are played in the background from the
 first test on, two at a time; each test picks up its own result.
 """
 
@@ -27,10 +28,18 @@ SOURCE = HERE.parent.parent / 'src'
 #: Where the corpus lives when the project is checked out beside it.
 SHARED = HERE.parent.parent.parent / 'shared' / 'conformance'
 
-SCENARIOS = sorted(
-    path.relative_to(CORPUS / 'scenarios').with_suffix('').as_posix()
-    for path in (CORPUS / 'scenarios').rglob('*.json')
-)
+OWN = HERE / 'own'
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder of scenarios or of what is expected."""
+    return sorted(
+        path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('*.json')
+    )
+
+
+SCENARIOS = names(CORPUS / 'scenarios')
+OWN_SCENARIOS = [f'own/{name}' for name in names(OWN / 'scenarios')]
 LOOPS = ['asyncio', *(['uvloop'] if importlib.util.find_spec('uvloop') else [])]
 #: Scenarios played at once, over all loops.
 WORKERS = 2
@@ -91,7 +100,7 @@ def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Results]]:
 @pytest.mark.conformance
 @pytest.mark.skipif(sys.platform != 'linux', reason='recorded on Linux, and in its ways')
 @pytest.mark.parametrize('loop', LOOPS)
-@pytest.mark.parametrize('scenario', SCENARIOS)
+@pytest.mark.parametrize('scenario', SCENARIOS + OWN_SCENARIOS)
 def test_same_as_node(results: dict[str, Results], scenario: str, loop: str) -> None:
     status, problems = results[loop].of(scenario)
     assert status == 'ok', '\n'.join([status, *problems])
@@ -100,11 +109,9 @@ def test_same_as_node(results: dict[str, Results], scenario: str, loop: str) -> 
 def test_there_are_scenarios() -> None:
     """The corpus grows with its origin; it never shrinks here."""
     assert len(SCENARIOS) >= 302
-    expected = {
-        path.relative_to(CORPUS / 'expected').with_suffix('').as_posix()
-        for path in (CORPUS / 'expected').rglob('*.json')
-    }
-    assert expected == set(SCENARIOS)
+    assert names(CORPUS / 'expected') == SCENARIOS
+    assert OWN_SCENARIOS
+    assert [f'own/{name}' for name in names(OWN / 'expected')] == OWN_SCENARIOS
 
 
 STUB = """

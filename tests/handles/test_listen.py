@@ -515,7 +515,7 @@ def test_accepting_is_bounded_per_event(run, make_log, monkeypatch):
         listener.on_connection = lambda conn: (log.add('conn'), conn.close())
         address = listener.get_sock_name()[:2]
         clients = [socket.create_connection(address) for _ in range(5)]
-        listener._acceptable()
+        listener.ready_to_read()
         assert log == ['conn'] * 2
         await log.until(lambda log: len(log) == 5)
         for client in clients:
@@ -562,7 +562,7 @@ class Refusing:
 
 def refuse(listener, *codes):
     real, listener._sock = listener._sock, Refusing(listener._sock, list(codes))
-    listener._acceptable()
+    listener.ready_to_read()
     listener._sock = real
 
 
@@ -571,7 +571,7 @@ def test_errors_of_dead_connections_are_skipped(run):
         listener = tcp_server()
         listener.on_accept_error = pytest.fail
         refuse(listener, *listen._NEXT)
-        assert listener._accepting
+        assert listener.watching
         await closed(listener)
 
     run(main)
@@ -586,7 +586,7 @@ def test_am70_lasting_error_is_told_once_and_accepting_rests(run, make_log, monk
         listener.on_accept_error = log.add
         listener.on_connection = lambda conn: (log.add('conn'), conn.close())
         refuse(listener, code)
-        assert not listener._accepting
+        assert not listener.watching
         refuse(listener)
         with socket.create_connection(listener.get_sock_name()[:2]):
             await log.until('conn')
@@ -672,7 +672,7 @@ def test_am70_without_even_a_spare_accepting_rests(run, make_log, monkeypatch):
             patch.setattr(listen, '_open_spare', lambda: -1)
             refuse(listener, errno.EMFILE, errno.EMFILE)
             assert listener._spare == -1
-            assert not listener._accepting
+            assert not listener.watching
         with socket.create_connection(listener.get_sock_name()[:2]):
             await log.until('conn')
         assert log == [errno.EMFILE, 'conn']

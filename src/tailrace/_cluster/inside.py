@@ -90,7 +90,7 @@ class Fed:
         if stream.open(fd) != DONE:
             os.close(fd)
             return
-        self.runtime.enter(self.on_connection, (stream,), self.owner)
+        self.runtime.step(self.on_connection, (stream,), self.owner)
 
     def starve(self) -> None:
         """Connections were refused for want of descriptors: ask for more in a moment."""
@@ -220,8 +220,8 @@ class OwnTcp(SharedTcp):
 
     def _last_look(self) -> None:
         # What the kernel has put into this socket's own queue is lost to all others.
-        if self._accepting:
-            self._acceptable()
+        if self.watching:
+            self.ready_to_read()
 
 
 class OwnWorker(Worker):

@@ -23,7 +23,7 @@ Answer = Callable[[dict[str, Any], Sequence[int]], object]
 
 
 def bind(runtime: Runtime, what: dict[str, Any], reuse_port: bool = False) -> ListenHandle | int:
-    """A bound handle for what a worker asked for (see ``set_share``), or the errno."""
+    """A bound handle for what a worker asked for, or the errno; see ``listening.set_share``."""
     if what.get('fd') is not None:
         return open_listener(runtime, what['fd'], True)
     address, port, family = what['address'], what['port'], what['family']

@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 
-from .._handles.engine import engine_of
+from .._handles.engine import READ, Watched, engine_of
 from .._runtime import Runtime
 
 __all__ = ['Reaper']
@@ -25,10 +25,24 @@ def _open_pidfd(pid: int) -> int:
         return -1
 
 
+class _PidFd(Watched):
+    """A pidfd: readable once the process has ended (pidfd_open(2))."""
+
+    __slots__ = ('_ended',)
+
+    def __init__(self, runtime: Runtime, fd: int, ended: Callable[[], object]) -> None:
+        super().__init__(runtime)
+        self.fd = fd
+        self._ended = ended
+
+    def ready_to_read(self) -> None:
+        self._ended()
+
+
 class Reaper:
     """Calls ``done(status)`` once, with ``Popen.returncode``, when the process has ended."""
 
-    __slots__ = ('_done', '_fd', '_owner', '_popen', '_refed', '_runtime')
+    __slots__ = ('_done', '_owner', '_pidfd', '_popen', '_refed', '_runtime')
 
     def __init__(
         self,
@@ -42,10 +56,12 @@ class Reaper:
         self._done: Callable[[int], object] | None = done
         self._owner = owner
         self._refed = True
-        self._fd = _open_pidfd(popen.pid)
+        fd = _open_pidfd(popen.pid)
+        self._pidfd: _PidFd | None = None
         runtime.hold(self)
-        if self._fd >= 0:
-            engine_of(runtime).add_reader(self._fd, self._ended)
+        if fd >= 0:
+            self._pidfd = _PidFd(runtime, fd, self._ended)
+            engine_of(runtime).watch(self._pidfd, READ)
         else:
             runtime.with_loop(self._start_thread)
 
@@ -68,11 +84,8 @@ class Reaper:
         if status is None or done is None:
             return
         self._done = None
-        if self._fd >= 0:
-            engine_of(self._runtime).remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-        self._runtime.enter(done, (status,), self._owner)
+        self._close_pidfd()
+        self._runtime.step(done, (status,), self._owner)
         self._runtime.release(self)
 
     def ref(self) -> None:
@@ -90,7 +103,13 @@ class Reaper:
         """For active_resources."""
         return 'process', str(self._popen.pid)
 
+    def _close_pidfd(self) -> None:
+        pidfd, self._pidfd = self._pidfd, None
+        if pidfd is not None:
+            engine_of(self._runtime).watch(pidfd, 0)
+            os.close(pidfd.fd)
+
     def __del__(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._pidfd is not None:
+            os.close(self._pidfd.fd)
+            self._pidfd = None

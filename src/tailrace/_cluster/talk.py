@@ -208,7 +208,7 @@ class Talker(EventEmitter):
                     message['fds'] = fds
                 self._answered(message['answer'], message)
             else:
-                self._run().enter(self._internal, (message, fds), self)
+                self._run().step(self._internal, (message, fds), self)
             return
         about = message.get('h')
         thing = None

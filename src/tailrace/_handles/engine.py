@@ -1,92 +1,220 @@
 """The engine: the one place where handles meet the event loop.
 
-Handles ask for two things: to be called when a descriptor is ready, and to be called a little
-later. Both work before the runtime has a loop: what was asked waits here until there is one.
-Replacing this file by one with a poll of its own (which would call ``fn(*args)`` straight from the
-list of ready descriptors) changes nothing above it.
+Handles ask for two things: to be called when their descriptor is ready (:meth:`Engine.watch`), and
+to be called a little later (:meth:`Engine.defer`). Both work before the runtime has a loop: what
+was asked waits here until there is one.
+
+Where there is epoll, the engine keeps one of its own with all descriptors in it, and the loop knows
+one descriptor: the epoll's. So an event costs no callback object of the loop, and no loop comes
+between: libuv stops a poll that reports an error, and a reset behind unread data was never seen.
+``selector.py`` goes one step further and makes that epoll the one the loop itself waits in. Where
+there is none (macOS, Windows) every descriptor is registered with the loop.
 
 This file refuses to know what a descriptor stands for, and what the functions do that it calls.
-What is registered is called bare. Functions that call back into the program go through
-``Runtime.enter`` themselves, so that every callback is followed by its ticks, also when one event
-leads to several callbacks.
 """
 
 from __future__ import annotations
 
+import select
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from .._compiled import mypyc_attr
 from .._runtime import Runtime
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ['Engine', 'engine_of']
+    from .selector import Selector
 
-_Call = tuple[Callable[..., object], tuple[Any, ...]]
+__all__ = ['BATCH', 'READ', 'WRITE', 'Engine', 'Watched', 'engine_of']
+
+#: What a handle can wait for. The values are those of EPOLLIN and EPOLLOUT.
+READ: Final = 1
+WRITE: Final = 4
+#: An error (8) or hang-up (16), which epoll reports unasked, wakes readers and writers.
+_WRITABLE: Final = ~READ
+
+#: Events taken from the kernel at once. It moves on through its list of ready descriptors with each
+#: call, so nobody is passed over; between two batches the loop's timers and callbacks have a turn.
+BATCH: Final = 256
+
+HAS_EPOLL: Final = hasattr(select, 'epoll')
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Watched:
+    """What can be watched: a descriptor and what to call when it is ready."""
+
+    __slots__ = ('fd', 'owner', 'runtime', 'watching')
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        #: The descriptor, -1 before there is one and after close.
+        self.fd = -1
+        #: Who gets the blame for an exception of a callback.
+        self.owner: object = None
+        #: READ and WRITE bits; written by the engine only.
+        self.watching = 0
+
+    def ready_to_read(self) -> None:
+        """The descriptor is readable, at its end, or in error.
+
+        One callback of the program: its ticks follow. If there are several: ``Runtime.step``.
+        """
+
+    def ready_to_write(self) -> None:
+        """The descriptor is writable or in error. Every callback goes through ``Runtime.step``."""
 
 
 class Engine:
     """Registrations of one runtime with its loop."""
 
-    __slots__ = ('_later', '_loop', '_readers', '_writers', 'runtime')
+    __slots__ = ('_fresh', '_later', '_loop', '_poll', '_selector', '_watched', 'runtime')
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         # Untyped for mypyc's sake: compiled code checks what a call returns against the types of
         # asyncio, and uvloop's remove_writer returns None where those promise a bool.
         self._loop: Any = None
-        # What waits for a loop; empty from the moment there is one.
-        self._readers: dict[int, _Call] = {}
-        self._writers: dict[int, _Call] = {}
+        self._watched: dict[int, Watched] = {}
+        #: Descriptors that came in since the events under way were fetched: an event of one of
+        #: them may belong to a closed descriptor of the same number.
+        self._fresh: set[int] = set()
+        self._poll: Any = None
+        self._selector: Selector | None = None
         self._later: deque[tuple[Callable[..., object], tuple[Any, ...], object]] = deque()
         runtime.with_loop(self._start)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        for fd, (fn, args) in self._readers.items():
-            loop.add_reader(fd, fn, *args)
-        for fd, (fn, args) in self._writers.items():
-            loop.add_writer(fd, fn, *args)
-        self._readers.clear()
-        self._writers.clear()
+        self._selector = getattr(loop, '_tailrace_selector', None)
+        if self._selector is not None:
+            self._poll = self._selector.serve_with(self)
+        for fd, handle in self._watched.items():
+            self._register(loop, fd, handle, 0, handle.watching)
         if self._later:
             loop.call_soon(self._run_later)
 
     # -- readiness --------------------------------------------------------------------------
 
-    def add_reader(self, fd: int, fn: Callable[..., object], *args: Any) -> None:
-        """Call ``fn(*args)`` whenever ``fd`` is readable, at an end or in error."""
+    def watch(self, handle: Watched, wanted: int) -> None:
+        """Call ``handle`` whenever its descriptor is ready for ``wanted`` (READ, WRITE, both, 0).
+
+        With 0 an event that was already seen is not delivered any more.
+        """
+        before = handle.watching
+        if wanted == before:
+            return
+        handle.watching = wanted
+        fd = handle.fd
+        if not wanted:
+            self._watched.pop(fd, None)
+        elif not before:
+            self._watched[fd] = handle
+            self._fresh.add(fd)
         loop = self._loop
-        if loop is None:
-            self._readers[fd] = (fn, args)
+        if loop is not None:
+            self._register(loop, fd, handle, before, wanted)
+
+    def _register(
+        self, loop: asyncio.AbstractEventLoop, fd: int, handle: Watched, before: int, wanted: int
+    ) -> None:
+        if loop.is_closed():
+            if not self._watched:
+                self._drop_poll()
+            return
+        if not HAS_EPOLL:
+            self._register_with_loop(loop, fd, handle, before, wanted)
+            return
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = select.epoll()
+            loop.add_reader(poll.fileno(), self._poll_now)
+        if not wanted:
+            try:
+                poll.unregister(fd)
+            except OSError:
+                pass  # EBADF, ENOENT: somebody else closed it, and the kernel has let go of it
+            if not self._watched and self._selector is None:
+                loop.remove_reader(poll.fileno())
+                self._drop_poll()
+        elif before:
+            poll.modify(fd, wanted)
         else:
-            loop.add_reader(fd, fn, *args)
+            poll.register(fd, wanted)
 
-    def remove_reader(self, fd: int) -> None:
-        """Undo :meth:`add_reader`; an event already seen is not delivered any more."""
-        loop = self._loop
-        if loop is None:
-            self._readers.pop(fd, None)
-        elif not loop.is_closed():
-            loop.remove_reader(fd)
+    def _drop_poll(self) -> None:
+        """Nothing is watched: no descriptor is kept for it."""
+        if self._poll is not None and self._selector is None:
+            self._poll.close()
+            self._poll = None
 
-    def add_writer(self, fd: int, fn: Callable[..., object], *args: Any) -> None:
-        """Call ``fn(*args)`` whenever ``fd`` is writable or in error."""
-        loop = self._loop
-        if loop is None:
-            self._writers[fd] = (fn, args)
-        else:
-            loop.add_writer(fd, fn, *args)
+    def _register_with_loop(
+        self, loop: asyncio.AbstractEventLoop, fd: int, handle: Watched, before: int, wanted: int
+    ) -> None:
+        changed = before ^ wanted
+        if changed & READ:
+            if wanted & READ:
+                loop.add_reader(fd, self._serve_one, handle, READ)
+            else:
+                loop.remove_reader(fd)
+        if changed & WRITE:
+            if wanted & WRITE:
+                loop.add_writer(fd, self._serve_one, handle, WRITE)
+            else:
+                loop.remove_writer(fd)
 
-    def remove_writer(self, fd: int) -> None:
-        """Undo :meth:`add_writer`."""
-        loop = self._loop
-        if loop is None:
-            self._writers.pop(fd, None)
-        elif not loop.is_closed():
-            loop.remove_writer(fd)
+    def _serve_one(self, handle: Watched, event: int) -> None:
+        self._fresh.clear()
+        self.serve([(handle.fd, event)])
+
+    def _poll_now(self) -> None:
+        self.serve(self.fetch(0))
+
+    def fetch(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Wait for events: (descriptor, mask) pairs. They must be served before the next fetch."""
+        self._fresh.clear()
+        found: list[tuple[int, int]] = self._poll.poll(timeout, BATCH)
+        return found
+
+    def serve(self, events: list[tuple[int, int]]) -> bool:
+        """Call the handles of these events; whether there was one of a descriptor not ours."""
+        runtime = self.runtime
+        if runtime.dead:
+            return True
+        watched = self._watched
+        fresh = self._fresh
+        queue = runtime.queue
+        foreign = False
+        # Runtime.enter, written out for all events at once: here it is the cost of every message.
+        runtime.inside = True
+        try:
+            if queue:
+                runtime.drain()
+            for fd, event in events:
+                # Whom an earlier event has closed is not there any more, or is fresh.
+                handle = watched.get(fd)
+                if handle is None:
+                    foreign = True
+                    continue
+                if fresh and fd in fresh:
+                    continue
+                if event != WRITE and handle.watching & READ:
+                    try:
+                        handle.ready_to_read()
+                    except Exception as error:
+                        runtime.uncaught(error, handle.owner)
+                    if queue:
+                        runtime.drain()
+                if event != READ and handle.watching & WRITE and event & _WRITABLE:
+                    handle.ready_to_write()
+                if runtime.dead:
+                    break
+        finally:
+            runtime.inside = False
+        return foreign
 
     # -- a little later ---------------------------------------------------------------------
 
@@ -125,6 +253,9 @@ class Engine:
             loop = self._loop
             if not later:
                 self.runtime.release(self)
+                # Now, not in the next turn: when the last handle was closed, what is due on
+                # unref'd ones is not delivered any more.
+                self.runtime.look_for_exit()
             elif loop is not None and not loop.is_closed():
                 loop.call_soon(self._run_later)
 

@@ -116,9 +116,7 @@ class FdPipe(Pipe):
         """
         return self._received.popleft() if self._received else None
 
-    def _readable(self) -> None:
-        if not self.reading:
-            return
+    def ready_to_read(self) -> None:
         try:
             data, fds = receive_fds(self._sock, CHUNK)
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from .._runtime import Runtime, Timer
 from . import DONE, SocketAddressInfo
-from .engine import Engine, engine_of
+from .engine import READ, Engine, Watched, engine_of
 from .pipe import AF_UNIX, Pipe, path_bytes, path_text
 from .reading import RawSocket, code_of, ignore
 from .stream import Stream
@@ -72,7 +72,7 @@ def _open_spare() -> int:
         return -1
 
 
-class Listener:
+class Listener(Watched):
     """What listening on TCP and on Unix sockets share.
 
     The policy without descriptors (AM-70): each listener keeps one spare. On EMFILE and ENFILE it
@@ -84,7 +84,6 @@ class Listener:
     """
 
     __slots__ = (
-        '_accepting',
         '_engine',
         '_episode',
         '_held',
@@ -94,30 +93,23 @@ class Listener:
         '_retry',
         '_sock',
         '_spare',
-        'fd',
         'on_accept_error',
         'on_connection',
-        'owner',
-        'runtime',
     )
 
     kind: str = 'listener'
 
     def __init__(self, runtime: Runtime) -> None:
+        Watched.__init__(self, runtime)
         self._sock: Any = None
         self._spare = -1
-        self.fd = -1
-        self.runtime = runtime
         self._engine: Engine = engine_of(runtime)
-        self.owner: object = None
         self.on_connection: Callable[[Any], object] = ignore
         self.on_accept_error: Callable[[int], object] = ignore
         self._refed = True
         self._held = False
         self._listening = False
         self._paused = False
-        #: Whether the loop watches the descriptor.
-        self._accepting = False
         self._episode = False
         self._retry: Timer | None = None
 
@@ -193,16 +185,11 @@ class Listener:
 
     def _update_watch(self) -> None:
         wanted = self._listening and not self._paused and self._retry is None
-        if wanted is not self._accepting:
-            self._accepting = wanted
-            if wanted:
-                self._engine.add_reader(self.fd, self._acceptable)
-            else:
-                self._engine.remove_reader(self.fd)
+        self._engine.watch(self, READ if wanted else 0)
 
-    def _acceptable(self) -> None:
+    def ready_to_read(self) -> None:
         turns = MAX_ACCEPT
-        while turns and self._accepting:
+        while turns and self.watching:
             turns -= 1
             sock = self._sock
             try:
@@ -219,7 +206,7 @@ class Listener:
             connection.setblocking(False)
             stream = self._new_stream()
             stream.adopt(connection)
-            self.runtime.enter(self.on_connection, (stream,), self.owner)
+            self.runtime.step(self.on_connection, (stream,), self.owner)
 
     def _accept_failed(self, code: int) -> None:
         report = not self._episode
@@ -228,7 +215,7 @@ class Listener:
             self._retry = Timer(self.runtime, self._rested, BACK_OFF, (), False).unref()
             self._update_watch()
         if report:
-            self.runtime.enter(self.on_accept_error, (code,), self.owner)
+            self.runtime.step(self.on_accept_error, (code,), self.owner)
 
     def _refuse_one(self) -> bool:
         """Accept one connection with the spare descriptor and close it; whether that worked."""
@@ -279,6 +266,18 @@ class Listener:
             self._release()
         if done is not None:
             self._engine.defer(done, (), source)
+
+    def detach(self) -> RawSocket:
+        """Before listening: give the bound socket away."""
+        sock: RawSocket = self._sock
+        self._sock = None
+        self.fd = -1
+        return sock
+
+    def move(self, runtime: Runtime) -> None:
+        """Before listening: belong to another loop than that of the time of binding."""
+        self.runtime = runtime
+        self._engine = engine_of(runtime)
 
     def _take(self, fd: int, families: tuple[int, ...]) -> int:
         if self._sock is not None:
@@ -418,7 +417,12 @@ class PipeListener(Listener):
         return 'server', self.get_sock_name() or ''
 
     def _release(self) -> None:
-        """Remove the file (IPC-05, AM-46), then close: so that no newer server's file is met."""
+        """Remove the file, then close: so that no newer server's file is met."""
+        self.remove_file()
+        super()._release()
+
+    def remove_file(self) -> None:
+        """Remove what bind made, if it is still there (IPC-05, AM-46)."""
         file, self._file = self._file, None
         if file is not None:
             path, device, inode, process = file
@@ -428,4 +432,3 @@ class PipeListener(Listener):
                     os.unlink(path)
             except OSError:
                 pass  # gone already, or not ours to remove (EACCES)
-        super()._release()

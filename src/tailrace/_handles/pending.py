@@ -48,7 +48,7 @@ def _rest_of(data: Data, start: int) -> bytes | memoryview:
 class Pending:
     """The requests of a connection that are under way."""
 
-    __slots__ = ('chunks', 'connect', 'end', 'marks', 'sent', 'writing')
+    __slots__ = ('chunks', 'connect', 'end', 'marks', 'sent')
 
     def __init__(self) -> None:
         #: Callback of the connect under way.
@@ -61,8 +61,6 @@ class Pending:
         #: Position of the end of the queue, and how far the kernel has taken it.
         self.end = 0
         self.sent = 0
-        #: Whether the writer is registered.
-        self.writing = False
 
     def enqueue(
         self, chunks: list[Any], size: int, sent: int, done: Callable[[int], object]

@@ -21,6 +21,7 @@ from time import monotonic
 from typing import Any, Final
 
 from . import DONE, PENDING
+from .engine import READ, WRITE
 from .pending import IOV_MAX, Data, Pending, as_bytes
 from .reading import RawSocket, Receiver, code_of, ignore
 
@@ -129,7 +130,7 @@ class Stream(Receiver):
         pending = self._pend()
         self.write_queue_size += pending.enqueue(chunks, size, sent, done)
         if pending.connect is None:
-            self._want_writer(pending)
+            self._engine.watch(self, self.watching | WRITE)
 
     def _pend(self) -> Pending:
         pending = self._pending
@@ -138,19 +139,13 @@ class Stream(Receiver):
             self._update_hold()
         return pending
 
-    def _want_writer(self, pending: Pending) -> None:
-        if not pending.writing:
-            pending.writing = True
-            self._engine.add_writer(self.fd, self._writable)
-
-    def _unpend(self, pending: Pending) -> None:
+    def _unpend(self) -> None:
         """Nothing is under way any more."""
-        if pending.writing:
-            self._engine.remove_writer(self.fd)
+        self._engine.watch(self, self.watching & ~WRITE)
         self._pending = None
         self._update_hold()
 
-    def _writable(self) -> None:
+    def ready_to_write(self) -> None:
         pending = self._pending
         if pending is None:
             return
@@ -180,8 +175,8 @@ class Stream(Receiver):
             _, done, is_shutdown = marks.popleft()
             code = self._shut() if is_shutdown else DONE
             if not marks:
-                self._unpend(pending)
-            self.runtime.enter(done, (code,), self.owner)
+                self._unpend()
+            self.runtime.step(done, (code,), self.owner)
             if self._pending is not pending:
                 return
 
@@ -196,8 +191,8 @@ class Stream(Receiver):
         while marks:
             _, done, _ = marks.popleft()
             if not marks:
-                self._unpend(pending)
-            self.runtime.enter(done, (code,), self.owner)
+                self._unpend()
+            self.runtime.step(done, (code,), self.owner)
             if self._pending is not pending:
                 return
 
@@ -233,7 +228,7 @@ class Stream(Receiver):
         pending = self._pend()
         pending.connect = done
         if under_way:
-            self._want_writer(pending)
+            self._engine.watch(self, self.watching | WRITE)
         else:
             self._engine.defer(self._connected, (code,), self.owner)
         return PENDING
@@ -245,18 +240,18 @@ class Stream(Receiver):
         done = pending.connect
         pending.connect = None
         if not pending.marks:
-            self._unpend(pending)
+            self._unpend()
         if self.reading:
             if code:
                 self.reading = False
                 self._update_hold()
             else:
-                self._register_read()
-        self.runtime.enter(done, (code,), self.owner)
+                self._engine.watch(self, self.watching | READ)
+        self.runtime.step(done, (code,), self.owner)
         if code and self._pending is pending:
             self._fail_writes(pending, code)
         elif self._pending is pending:
-            self._want_writer(pending)
+            self._engine.watch(self, self.watching | WRITE)
 
     # -- closing (rule 4) -------------------------------------------------------------------
 
@@ -265,13 +260,10 @@ class Stream(Receiver):
         source = self.owner
         sock = self._sock
         if sock is not None:
-            if self.reading:
-                self.reading = False
-                engine.remove_reader(self.fd)
+            self.reading = False
+            engine.watch(self, 0)
             pending = self._pending
             if pending is not None:
-                if pending.writing:
-                    engine.remove_writer(self.fd)
                 self._pending = None
                 self.write_queue_size = 0
                 if pending.connect is not None:

@@ -99,7 +99,7 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
     if isinstance(port, bool) or not isinstance(port, (int, float, str)):
         bad_type('options.port', 'a number or its text', port)
     local_address, local_port = get('local_address'), get('local_port')
-    if local_address and not is_ip(local_address):
+    if local_address not in (None, '', 0) and not is_ip(local_address):
         raise InvalidIPAddressError(
             f'options.local_address must be an IP address, not {shown(local_address)}'
         )

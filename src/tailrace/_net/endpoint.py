@@ -31,14 +31,17 @@ from .._stream.state import (
     R_ABSENT,
     R_CONTINUOUS,
     R_DECODING,
+    R_DID_READ,
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
+    R_ITERATED,
     R_LISTENING,
     R_PAUSED,
     R_READING,
     R_STOPPED,
     W_ABSENT,
+    W_CORKED,
     W_ENDED,
     W_ENDING,
     W_FINISHED,
@@ -312,11 +315,13 @@ class Endpoint(Duplex):
             callback(system_error(code, 'write'))
 
     def _refusal(self) -> Exception | None:
-        ended = self._w & W_ENDING and self._r & R_END_EMITTED
-        if ended and not self.allow_half_open and not self._life & L_DESTROYED:
-            # SK-53: the peer's FIN ended us; a write after that is a broken pipe.
-            return system_error('EPIPE', 'write')
-        return super()._refusal()
+        if self._w & W_ENDING and self._r & R_END_EMITTED and not self.allow_half_open:
+            # SK-53: the peer's FIN ended us; a write after that is a broken pipe. No system call
+            # has failed, so none is named.
+            error = system_error('EPIPE', 'write')
+            error.syscall = None
+            return error
+        return self._state_refusal()
 
     def _final(self, callback: Any) -> None:
         if self._connecting:
@@ -329,7 +334,13 @@ class Endpoint(Duplex):
         code = handle.shutdown(_code_callback(callback, 'shutdown'))
         # The peer may be gone already: there is nothing left to tell it.
         if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
-            callback(None)
+            if self._r & R_ITERATED:
+                # One turn of the loop later, so that the task of an `async for` sees the end before
+                # 'finish', as in Node.
+                self._run().soon(callback, None)
+            else:
+                # Never inside end(): what destroys the socket right after it prevents 'finish'.
+                self._run().push(callback, (None,))
         elif code > 0:
             callback(system_error(code, 'shutdown'))
 
@@ -342,27 +353,28 @@ class Endpoint(Duplex):
         had_error = error is not None
         machine, self._under_way = self._under_way, None
         handle, self._handle = self._handle, None
+
+        def closed() -> None:
+            if had_error:
+                # One turn of the loop later, so that a task that waits for the error (an
+                # `async for`) sees it before 'close', as in Node.
+                self._run().soon(self._closed, True)
+            else:
+                self._closed(False)
+
         if handle is not None:
             self._counted = (handle.bytes_read, handle.bytes_written)
             self._names = [None, self._names[1] if self._names is not None else None]
-
-            def closed() -> None:
-                if had_error:
-                    # One turn of the loop later, so that a task that waits for the error (an
-                    # `async for`) sees it before 'close', as in Node.
-                    self._run().soon(self._closed, True)
-                else:
-                    self._closed(False)
 
             if not (self._reset_asked and handle.reset(closed) == DONE):
                 handle.close(closed)
             self._reset_asked = False
             callback(error)
-        elif machine is not None and machine.abort(lambda: self._closed(had_error)):
+        elif machine is not None and machine.abort(closed):
             callback(error)
         elif machine is not None:
             callback(error)
-            self._run().soon(self._closed, had_error)
+            self._run().soon(closed)
         else:
             callback(error)
             self._run().push(self._closed, (None,))
@@ -433,9 +445,12 @@ class Endpoint(Duplex):
     def _revive(self) -> None:
         """Make a destroyed socket new for another connection; listeners and mode stay (CN-03)."""
         events, limit, warned = self._events, self._max_listeners, self._warned
-        r = self._r & (R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT)
+        r = self._r & (
+            R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT | R_DID_READ
+        )
         life = self._life & (L_ALLOW_HALF_OPEN | L_AUTO_DESTROY)
         encoding, w_encoding, w = self._r_encoding, self._w_encoding, self._w
+        corked = self._corked
         self._init_life()
         self._events, self._max_listeners, self._warned = events, limit, warned
         self._life = life
@@ -447,7 +462,8 @@ class Endpoint(Duplex):
             self._set_encoding(encoding)
         self._init_write(self._w_hwm, False)
         self._w_encoding = w_encoding
-        self._w |= W_KEEP_TEXT
+        self._corked = corked
+        self._w |= W_KEEP_TEXT | (w & W_CORKED)
         if w & W_ABSENT:
             self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
         self._held_write = None

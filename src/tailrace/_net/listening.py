@@ -53,6 +53,7 @@ class Listening:
         self._backlog: int = options.get('backlog') or DEFAULT_BACKLOG
         self._request: Any = None
         self._cancelled = False
+        self._unfollow: Callable[[], object] | None = None
 
     def start(self) -> None:
         """Raise what is wrong with the arguments, or listen now or after a lookup."""
@@ -80,7 +81,7 @@ class Listening:
             bad_value('options', 'given with a usable port, path, handle or fd', given)
 
     def cancel(self) -> None:
-        """The server was closed: a lookup under way comes to nothing."""
+        """The server was closed, or listens elsewhere: a lookup under way comes to nothing."""
         self._cancelled = True
         request, self._request = self._request, None
         if request is not None:
@@ -94,11 +95,8 @@ class Listening:
             return listener
         if hasattr(handle, 'on_connection'):
             return handle  # type: ignore[no-any-return]
-        inner = getattr(handle, '_handle', None)
-        if inner is not None and hasattr(inner, 'on_connection'):
-            # Another server: both accept from one queue, each with a descriptor of its own.
-            return open_listener(self._runtime, inner.fd, True)
-        fd = getattr(handle, 'fd', None)
+        # Another server: both accept from one queue, each with a descriptor of its own.
+        fd = getattr(getattr(handle, '_handle', None) or handle, 'fd', None)
         if fd is None and hasattr(handle, 'fileno'):
             fd = handle.fileno()
         if not isinstance(fd, int) or isinstance(fd, bool):
@@ -161,6 +159,7 @@ class Listening:
             code = handle.chmod(bits)
             if code != DONE:
                 handle.close()
+                self._stop_following()
                 raise system_error(code, 'chmod', path=path)
         self._listen_on(handle, path, -1)
 
@@ -172,21 +171,20 @@ class Listening:
         if _share is None or options.get('exclusive') or options.get('reuse_port'):
             return False
         server = self._server
-        server._listening = self
+        server._pending.add(self)
 
         def answered(code: int, handle: ListenHandle | None) -> None:
             if self._cancelled:
                 if handle is not None:
                     handle.close()
                 return
-            if server._listening is self:
-                server._listening = None
             if handle is not None:
                 self._listen_on(handle, address, port)
                 return
             if family == -1:
                 server._path = address
-            server._failed(self._error(code, 'bind', address, port))
+            self._stop_following()
+            server._failed(self, self._error(code, 'bind', address, port))
 
         what = {
             'address': address,
@@ -204,24 +202,18 @@ class Listening:
 
     def _look_up(self, host: str, port: int) -> None:
         """LS-26: the first address that is not IPv6 link-local; a literal comes a tick later."""
-        self._server._listening = self
+        self._server._pending.add(self)
 
         def found(error: Exception | None, answers: Any = None) -> None:
             self._request = None
             if self._cancelled:
                 return
-            if self._server._listening is self:
-                self._server._listening = None
             if error is not None:
-                self._server._failed(error)
+                self._stop_following()
+                self._server._failed(self, error)
                 return
             address, family = _first_usable(answers)
-            if self._server._handle is not None:
-                # Another listen() has overtaken the lookup: as in Node this one joins it.
-                self._server._handle.listen(self._backlog)
-                self._runtime.push(self._server._listening_nt, ())
-            else:
-                self._listen_on_address(address, port, family)
+            self._listen_on_address(address, port, family)
 
         literal = is_ip(host)
         if literal:
@@ -244,11 +236,14 @@ class Listening:
             return
         path = self._options.get('path') if handle.kind == 'pipe' else None
         self._server._bound(handle, path)
-        self._runtime.push(self._server._listening_nt, ())
+        self._server._pending.add(self)
+        self._runtime.push(self._server._listening_nt, (self,))
 
     def _fail(self, code: int, address: str | None, port: int | None) -> None:
+        self._stop_following()
+        self._server._pending.add(self)
         error = self._error(code, 'listen', address, port)
-        self._runtime.push(self._server._failed, (error,))
+        self._runtime.push(self._server._failed, (self, error))
 
     def _error(self, code: int, syscall: str, address: str | None, port: int | None) -> NodeOSError:
         reason: int | str = code
@@ -271,8 +266,23 @@ class Listening:
         if signal.aborted:
             self._runtime.push(abort, ())
             return
+
+        def forget() -> None:
+            signal.remove_event_listener('abort', abort)
+
+        def unfollow() -> None:
+            forget()
+            server.off('close', forget)
+
         signal.add_event_listener('abort', abort)
-        server.once('close', lambda: signal.remove_event_listener('abort', abort))
+        server.once('close', forget)
+        self._unfollow = unfollow
+
+    def _stop_following(self) -> None:
+        """AB-06: nothing came of it, so there is nothing to abort."""
+        if self._unfollow is not None:
+            self._unfollow()
+            self._unfollow = None
 
 
 def _is_port(value: Any) -> bool:

@@ -87,6 +87,8 @@ SERVER_OPTIONS = frozenset(
     }
 )
 
+_MAX_BACKLOG = 2**31 - 1
+
 Call = tuple[dict[str, Any], Callable[..., Any] | None]
 
 
@@ -173,6 +175,14 @@ def connect_call(where: str, args: tuple[Any, ...], keywords: dict[str, Any]) ->
     return merge_options(where, mapping, keywords, SOCKET_OPTIONS | CONNECT_OPTIONS), callback
 
 
+def _backlog(value: Any) -> int:
+    """The option ``backlog``: a number, or text of one; 0 if not given (LS-04)."""
+    number = 0 if value is None else to_number(value)
+    if number is None or number == math.inf:
+        bad_type('options.backlog', 'a number that is not negative', value)
+    return int(min(number, _MAX_BACKLOG))
+
+
 def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
     """The options and callback of ``listen(...)``.
 
@@ -194,14 +204,11 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
         if len(args) > 1 and isinstance(args[1], str):
             mapping = {'port': first, 'host': args[1]}
     options = merge_options('listen', mapping, keywords, LISTEN_OPTIONS)
-    if not options.get('backlog'):
-        for value in args[1:3]:
-            number = to_number(value)
-            if number:
-                options['backlog'] = int(number)
-                break
-        else:
-            options.pop('backlog', None)
+    backlog = _backlog(options.pop('backlog', None))
+    for value in args[1:3]:
+        backlog = backlog or int(min(to_number(value) or 0, _MAX_BACKLOG))
+    if backlog:
+        options['backlog'] = backlog
     nothing = first is None or callable(first)
     if (nothing and not keywords) or ('port' in options and options['port'] is None):
         options['port'] = 0

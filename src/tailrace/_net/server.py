@@ -19,11 +19,11 @@ from .._stream.marks import get_default_high_water_mark
 from .._validate import bad_type, check_number
 from .._waiting import first_of
 from ..errors import state_error, system_error
-from ..events import EventEmitter
 from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
+from .serving import Serving
 from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
 from .socket import Socket
 
@@ -43,7 +43,7 @@ class Holder(Protocol):
 
 
 @node_names
-class Server(EventEmitter):
+class Server(Serving):
     """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
@@ -91,7 +91,8 @@ class Server(EventEmitter):
         self.max_connections = opts.get('max_connections')
         self._drop_max_connection: bool | None = None
         self._handle: ListenHandle | None = None
-        self._listening: Listening | None = None
+        #: Calls of listen() whose outcome was not told yet: looking up, or a tick away from it.
+        self._pending: set[Listening] = set()
         self._path: str | None = None
         self._has_listened = False
         self._connections = 0
@@ -99,7 +100,7 @@ class Server(EventEmitter):
         self._holders: list[Holder] = []
         self._sent_to_children = False
         self._refed = True
-        self._waiters: list[Socket] | None = None
+        self._init_serving()
         if listener is not None:
             self.on('connection', listener)
 
@@ -127,7 +128,12 @@ class Server(EventEmitter):
             self.once('listening', callback)
         if channels.listen_start.has_subscribers:
             channels.listen_start.publish({'server': self, 'options': dict(plain)})
+        overtaken = list(self._pending)
         Listening(self, plain).start()
+        for attempt in overtaken:
+            # Still looking its host up; its callback runs at the 'listening' of this call.
+            attempt.cancel()
+            self._pending.discard(attempt)
         return self
 
     def _bound(self, handle: ListenHandle, path: str | None) -> None:
@@ -140,15 +146,17 @@ class Server(EventEmitter):
         handle.on_accept_error = self._accept_failed
         if not self._refed:
             handle.unref()
-        if self._waiters is not None:
-            handle.pause()
+        if self._arrivals is not None:
+            self._arrivals.hold_back()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, attempt: Listening, error: Exception) -> None:
+        self._pending.discard(attempt)
         if channels.listen_error.has_subscribers:
             channels.listen_error.publish({'server': self, 'error': error})
         self.emit('error', error)
 
-    def _listening_nt(self) -> None:
+    def _listening_nt(self, attempt: Listening) -> None:
+        self._pending.discard(attempt)
         if self._handle is not None:
             if channels.listen_end.has_subscribers:
                 channels.listen_end.publish({'server': self})
@@ -185,22 +193,30 @@ class Server(EventEmitter):
             handle.close()
             self.emit('drop', data)
             return
-        if self.block_list is not None and self._blocked(handle):
-            return
-        if self.no_delay:
-            handle.set_no_delay(True)
-        if self.keep_alive:
-            delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
-            handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
-        sock = Socket._accepted(handle, self)
+        try:
+            if self.block_list is not None and self._blocked(handle):
+                return
+            if self.no_delay:
+                handle.set_no_delay(True)
+            if self.keep_alive:
+                delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
+                handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
+            sock = Socket._accepted(handle, self)
+        except BaseException:  # an attribute was set to something unusable
+            handle.close()
+            raise
         self._connections += 1
         if self._on_count is not None:
             self._on_count()
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
-        if self._waiters is not None:
-            self._waiters.append(sock)
-        self.emit('connection', sock)
+        self._arrived(sock)
+        try:
+            self.emit('connection', sock)
+        except Exception as error:
+            # Blamed on the connection, not on the server: elsewhere than under tailrace.run() the
+            # one is destroyed and the other goes on (design, section 2).
+            handle.runtime.uncaught(error, sock)
 
     def _blocked(self, handle: StreamHandle) -> bool:
         peer = handle.get_peer_name()
@@ -218,6 +234,7 @@ class Server(EventEmitter):
 
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
+        self._sockets.pop(sock, None)
         if self._on_count is not None:
             self._on_count()
         self._emit_close_if_drained()
@@ -245,16 +262,7 @@ class Server(EventEmitter):
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
 
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
-        if event == 'connection' and args and isinstance(args[0], Socket):
-            sock = args[0]
-            if sock.destroyed:
-                raise error
-            sock.destroy(error)
-        else:
-            super()._rejected(error, event, args)
-
-    def get_connections(self, callback: Any = None, /) -> Any:
+    def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
         Connections that were sent to child processes are asked for there (CP-07): one that ends
@@ -338,7 +346,7 @@ class Server(EventEmitter):
 
     # -- closing ----------------------------------------------------------------------------------
 
-    def close(self: _T, callback: Any = None, /) -> _T:
+    def close(self: _T, callback: Any = None) -> _T:
         """Stop accepting; connections go on (SV-17 to SV-19).
 
         'close' is emitted when the last one has ended. ``callback`` is called then: without an
@@ -351,11 +359,14 @@ class Server(EventEmitter):
                 self.once('close', lambda: done(state_error('ERR_SERVER_NOT_RUNNING')))
             else:
                 self.once('close', lambda: done())
-        if self._listening is not None:
-            self._listening.cancel()
+        for attempt in self._pending:
+            attempt.cancel()
+        self._pending.clear()
         if handle is not None:
             self._handle = None
             handle.close()
+        if self._arrivals is not None:
+            self._arrivals.stop()
         self._emit_close_if_drained()
         return self
 
@@ -381,10 +392,10 @@ class Server(EventEmitter):
 
     async def async_dispose(self) -> None:
         """Close and wait until closed; at once if not open (SV-20). ``async with`` ends with it."""
-        if self._handle is None and not self._connections:
-            return
-        if self._handle is not None:
+        if self._handle is not None or self._pending:
             self.close()
+        elif not self._connections:
+            return
         await first_of(self, 'close', error=False)
 
     async def __aenter__(self: _T) -> _T:
@@ -415,10 +426,18 @@ class Server(EventEmitter):
         return self._wait_listening().__await__()
 
     async def _wait_listening(self: _T) -> _T:
-        """Listening, or the error raised."""
-        if self._handle is not None:
+        """Listening, or the error raised; cancelling it closes the server."""
+        if not self._pending:
+            if self._handle is None:
+                raise state_error('ERR_SERVER_NOT_RUNNING')
             return self
-        if await first_of(self, 'listening', 'close') == 'close':
+        try:
+            event = await first_of(self, 'listening', 'close')
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled
+                self.close()
+            raise
+        if event == 'close':
             raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
 

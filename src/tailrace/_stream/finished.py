@@ -191,7 +191,7 @@ async def drained(stream: Any) -> None:
         raise stream._error or state_error('ERR_STREAM_PREMATURE_CLOSE')
     if not stream.writable_need_drain:
         return
-    await first_of(stream, 'drain', 'close', 'finish', error=False)
+    await first_of(stream, 'drain', 'close', 'finish')
     if stream._error is not None:
         raise stream._error
     if stream._life & L_CLOSE_EMITTED and not stream.writable_finished:

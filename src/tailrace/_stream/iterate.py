@@ -13,28 +13,63 @@ from .state import (
     L_ERROR_EMITTED,
     R_ABSENT,
     R_END_EMITTED,
-    W_ABSENT,
-    W_FINISHED,
 )
 
 __all__ = ['Chunks']
+
+
+class Feed:
+    """The listeners of one iteration, and who waits for them.
+
+    Apart from :class:`Chunks`, because the stream holds on to its listeners: a loop that is left
+    must be able to let go of the iterator.
+    """
+
+    __slots__ = ('future', 'stream')
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.future: Any = None
+        stream.on('readable', self.wake)
+        stream.on('end', self.wake)
+        stream.on('error', self.wake)
+        stream.on('close', self.wake)
+
+    def wake(self) -> None:
+        if self.future is not None and not self.future.done():
+            self.future.set_result(None)
+
+    async def wait(self) -> None:
+        self.future = _runtime.new_future()
+        try:
+            await self.future
+        finally:
+            self.future = None
+
+    def stop(self, keep_error: bool) -> None:
+        """Take the listeners away; the one for 'error' stays where one may still come."""
+        stream = self.stream
+        stream.off('readable', self.wake)
+        stream.off('end', self.wake)
+        stream.off('close', self.wake)
+        if not keep_error:
+            stream.off('error', self.wake)
 
 
 class Chunks:
     """Asynchronous iterator over the chunks of a stream.
 
     Ends at 'end'; raises the stream's error, or ERR_STREAM_PREMATURE_CLOSE if it is closed before
-    'end'. Left early (``break``, exception, :meth:`aclose`) it destroys the stream, unless it was
-    made with ``destroy_on_return=False``.
+    'end'. Left early (``break``, exception, :meth:`aclose`) it destroys the stream with an
+    AbortError that needs no listener, unless it was made with ``destroy_on_return=False``.
     """
 
-    __slots__ = ('_destroy', '_done', '_future', '_started', '_stream')
+    __slots__ = ('_destroy', '_done', '_feed', '_stream')
 
     def __init__(self, stream: Any, destroy: bool) -> None:
         self._stream = stream
         self._destroy = destroy
-        self._future: Any = None
-        self._started = False
+        self._feed: Feed | None = None
         self._done = False
 
     def __aiter__(self) -> Chunks:
@@ -44,12 +79,10 @@ class Chunks:
         stream = self._stream
         if self._done:
             raise StopAsyncIteration
-        if not self._started:
-            self._started = True
-            stream.on('readable', self._wake)
-            stream.on('end', self._wake)
-            stream.on('error', self._wake_error)
-            stream.on('close', self._wake)
+        feed = self._feed
+        if feed is None:
+            stream._begin_iterating()
+            feed = self._feed = Feed(stream)
         while True:
             chunk = None if stream._life & L_DESTROYED else stream._take()
             if chunk is not None:
@@ -64,21 +97,7 @@ class Chunks:
             if stream._life & L_CLOSE_EMITTED:
                 self._finish(True)
                 raise state_error('ERR_STREAM_PREMATURE_CLOSE')
-            await self._wait()
-
-    async def _wait(self) -> None:
-        self._future = _runtime.new_future()
-        try:
-            await self._future
-        finally:
-            self._future = None
-
-    def _wake(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def _wake_error(self, error: Any = None) -> None:
-        self._wake()
+            await feed.wait()
 
     def _finish(self, failed: bool) -> None:
         """The end: by itself, with an error, or by leaving the loop."""
@@ -86,20 +105,21 @@ class Chunks:
             return
         self._done = True
         stream = self._stream
-        if self._started:
-            stream.off('readable', self._wake)
-            stream.off('end', self._wake)
-            stream.off('close', self._wake)
-            if not failed:
-                stream.off('error', self._wake_error)
-        if failed or stream._life & L_DESTROYED or not self._destroy:
-            return
-        ended = stream._r & (R_END_EMITTED | R_ABSENT)
-        finished = stream._w & (W_FINISHED | W_ABSENT)
-        if ended and not finished:
-            return
-        if stream._life & L_AUTO_DESTROY:
-            stream.destroy(None if ended and finished else AbortError())
+        ended = bool(stream._r & (R_END_EMITTED | R_ABSENT))
+        # Who can still write may want to; and what waits to be written is not lost (Node drops it).
+        writing = bool(stream._can_write() or stream._w_len)
+        destroy = (
+            not failed
+            and self._destroy
+            and not (ended and writing)
+            and not stream._life & L_DESTROYED
+            and bool(stream._life & L_AUTO_DESTROY)
+        )
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            feed.stop(failed or destroy)
+        if destroy:
+            stream.destroy(None if ended else AbortError())
 
     async def aclose(self) -> None:
         """Leave the loop: what ``break`` does when the iterator is collected."""
@@ -107,5 +127,5 @@ class Chunks:
 
     def __del__(self) -> None:
         # A `for` loop drops its iterator when it is left; there is no other sign of a `break`.
-        if not self._done and self._started:
+        if not self._done and self._feed is not None:
             self._finish(False)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from ..events import EventEmitter
 from .state import (
     L_AUTO_DESTROY,
@@ -30,6 +31,7 @@ from .state import (
 __all__ = ['Life']
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Life(EventEmitter):
     """What every stream has."""
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from .._validate import check_int, check_number, out_of_range
+from .._validate import bad_value, check_int
 
 __all__ = ['get_default_high_water_mark', 'mark_of', 'set_default_high_water_mark']
 
@@ -29,7 +29,8 @@ def set_default_high_water_mark(object_mode: bool, value: int) -> None:
 def mark_of(options: Mapping[str, Any], side: str, object_mode: bool) -> int:
     """The mark of one side ('readable' or 'writable') out of a stream's options.
 
-    ``high_water_mark`` counts for both sides and comes first, as in Node.
+    ``high_water_mark`` counts for both sides and comes first, as in Node. Raises
+    ERR_INVALID_ARG_VALUE for whatever is no whole number, and for a negative one.
     """
     name = 'high_water_mark'
     value = options.get(name)
@@ -38,7 +39,9 @@ def mark_of(options: Mapping[str, Any], side: str, object_mode: bool) -> int:
         value = options.get(name)
     if value is None:
         return get_default_high_water_mark(object_mode)
-    number = check_number(name, value)
-    if number != number or number < 0 or (number != float('inf') and number != int(number)):
-        out_of_range(name, 'a whole number that is not negative', value)
-    return sys.maxsize if number == float('inf') else int(number)
+    if value == float('inf') and isinstance(value, float):
+        return sys.maxsize
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (whole or (isinstance(value, float) and value.is_integer())) or value < 0:
+        bad_value(f'options.{name}', 'a whole number that is not negative', value)
+    return int(value)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
-from ..errors import state_error, system_error
+from ..errors import system_error
 from .duplex import Duplex
 from .state import L_DESTROYED, R_ENDED, R_READING, W_FINISHED
 
@@ -68,11 +68,11 @@ class MemoryEnd(Duplex):
     def _destroy(self, error: BaseException | None, callback: Done) -> None:
         peer = self._peer
         incoming, self._incoming = self._incoming, None
+        outgoing, peer._incoming = peer._incoming, None
+        if outgoing is not None:
+            outgoing[1](error)
         if incoming is not None:
             incoming[1](system_error('EPIPE', 'write'))
-        waiting, peer._incoming = peer._incoming, None
-        if waiting is not None:
-            waiting[1](error or state_error('ERR_STREAM_DESTROYED'))
         if error is not None:
             _runtime.current().soon(peer._reset)
         elif not self._w & W_FINISHED:
@@ -97,4 +97,7 @@ def memory_pair(
     options = {'high_water_mark': high_water_mark, 'allow_half_open': allow_half_open}
     one, two = MemoryEnd(dict(options)), MemoryEnd(dict(options))
     one._peer, two._peer = two, one
+    # As a connected socket does, both fill their buffers before anybody asks.
+    one.read(0)
+    two.read(0)
     return one, two

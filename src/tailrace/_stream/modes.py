@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from .._listeners import Listener
 from ..events import EventEmitter
 from .encodings import canonical, make_decoder
@@ -32,6 +33,7 @@ from .state import (
 __all__ = ['ModeSide']
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ModeSide(ReadSide):
     """The reading side with its modes."""
 
@@ -119,8 +121,8 @@ class ModeSide(ReadSide):
             self._r = (r | R_FLOW) & ~R_STOPPED
         elif 'data' in self._events:
             self._resume()
-        elif not r & R_LISTENING:
-            self._r = r & ~(R_FLOW | R_STOPPED)
+        elif not r & (R_LISTENING | R_FLOW):
+            self._r = r & ~R_STOPPED
 
     # -- encoding -------------------------------------------------------------------------------
 

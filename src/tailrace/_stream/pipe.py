@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _runtime
+from .._names import Record
 from .state import L_DESTROYED, L_ERROR_EMITTED, R_END_EMITTED, R_FLOW
 
 __all__ = ['pipe', 'unpipe']
@@ -102,7 +103,9 @@ class Pipe:
                 dest._fail(error)
 
     def on_unpipe(self, source: Any, info: Any = None) -> None:
-        if source is self.source and (info is None or info is self):
+        # The first of several pipes between the same two takes it (ST-12).
+        if source is self.source and isinstance(info, dict) and info['hasUnpiped'] is False:
+            info['hasUnpiped'] = True
             self.cleanup()
 
     def cleanup(self) -> None:
@@ -137,7 +140,7 @@ def unpipe(source: Any, dest: Any) -> Any:
         source._pipes = None
         source.pause()
         for one in pipes:
-            one.dest.emit('unpipe', source, one)
+            one.dest.emit('unpipe', source, Record(hasUnpiped=False))
         return source
     for one in pipes:
         if one.dest is dest:
@@ -145,6 +148,6 @@ def unpipe(source: Any, dest: Any) -> Any:
             if not pipes:
                 source._pipes = None
                 source.pause()
-            dest.emit('unpipe', source, one)
+            dest.emit('unpipe', source, Record(hasUnpiped=False))
             break
     return source

@@ -27,8 +27,9 @@ __all__ = ['add_abort_signal', 'pipeline']
 OPTIONS = frozenset({'callback', 'end', 'signal'})
 
 
-def _premature(error: BaseException | None) -> bool:
-    return getattr(error, 'code', None) == 'ERR_STREAM_PREMATURE_CLOSE'
+def _follows(error: BaseException | None) -> bool:
+    """Whether an error most likely only follows from another one, of another stage."""
+    return getattr(error, 'code', None) in ('ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR')
 
 
 class Pipeline:
@@ -124,7 +125,11 @@ class Pipeline:
         self.open += 1
 
         async def consume() -> None:
-            self.value = await coroutine
+            try:
+                self.value = await coroutine
+            except Exception as error:
+                self.heard(error)
+                raise
 
         def ended(task: Any) -> None:
             error = AbortError() if task.cancelled() else task.exception()
@@ -147,12 +152,16 @@ class Pipeline:
 
     def heard(self, error: BaseException) -> None:
         """An 'error' event of a stage; those that only follow from another are left to it."""
-        if not isinstance(error, AbortError) and not _premature(error):
+        if not _follows(error):
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Note what counts and destroy everything."""
-        if self.error is None or _premature(self.error):
+        if _follows(error):
+            # The cause may be known to its stream already, though its event is still to come.
+            causes = (s._error for s in self.streams if s._error and not _follows(s._error))
+            error = next(causes, error)
+        if self.error is None or (_follows(self.error) and not _follows(error)):
             self.error = error
         victims, self.victims = self.victims, []
         for stream in victims:

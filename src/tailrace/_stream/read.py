@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from .._listeners import Listener
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
@@ -34,6 +35,7 @@ from .state import (
     R_FAST,
     R_FAST_MASK,
     R_FLOW,
+    R_ITERATED,
     R_NEED_READABLE,
     R_OBJECT,
     R_READING,
@@ -44,6 +46,7 @@ from .state import (
 __all__ = ['ReadSide']
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ReadSide(Life):
     """Everything that reads, without its public names."""
 
@@ -77,13 +80,11 @@ class ReadSide(Life):
         # tick and emit(): of 2.1 us a chunk in the long way (CPython 3.11) 0.4 us are left.
         if self._r & R_FAST_MASK == R_FAST:
             entry = self._events.get('data')
-            if (
-                type(entry) is Listener
-                and not entry.once
-                and entry.at_least < 2 <= entry.at_most + 1
-            ):
-                entry.call(chunk)
-                return True
+            if type(entry) is Listener:
+                plain = entry.plain
+                if plain is not None:
+                    plain(chunk)
+                    return True
             if entry is not None:
                 self.emit('data', chunk)
                 return True
@@ -362,6 +363,10 @@ class ReadSide(Life):
             _runtime.current().push(self._end_writing_nt, ())
         elif self._life & L_AUTO_DESTROY and self._writing_is_over():
             self.destroy()
+
+    def _begin_iterating(self) -> None:
+        """An ``async for`` begins."""
+        self._r |= R_ITERATED
 
     def _can_write(self) -> bool:
         """Whether there is a writing side that is still open."""

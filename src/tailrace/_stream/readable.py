@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._names import node_names
+from . import framing
 from . import pipe as _pipe
 from .iterate import Chunks
 from .state import (
@@ -54,6 +55,9 @@ class Readable(Stream):
 
         return readable_from(iterable, options, keywords)
 
+    #: The call of read_exactly & co that waits.
+    _framing: Any = None
+
     push = WriteSide._push
     unshift = WriteSide._put_back
 
@@ -65,6 +69,10 @@ class Readable(Stream):
         ERR_INVALID_ARG_TYPE if ``size`` is no number.
         """
         return self._take(size)
+
+    read_exactly = framing.read_exactly
+    read_until = framing.read_until
+    read_line = framing.read_line
 
     def pause(self) -> Any:
         """Stop 'data' events until :meth:`resume`; emits 'pause' (ST-05, SK-27)."""
@@ -83,9 +91,10 @@ class Readable(Stream):
     def set_encoding(self, encoding: str | None = None, /) -> Any:
         """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
 
-        ``None`` means utf8. What is buffered is converted. Raises ERR_UNKNOWN_ENCODING.
+        ``None`` and empty text mean utf8. What is buffered is converted.
+        Raises ERR_UNKNOWN_ENCODING.
         """
-        self._set_encoding('utf8' if encoding is None else encoding)
+        self._set_encoding('utf8' if encoding in (None, '') else encoding)
         return self
 
     def pipe(

@@ -64,7 +64,7 @@ class _FromAsyncIterable(Readable):
     def _read(self, size: int) -> None:
         if self._task is None:
             self._started = True
-            self._task = _runtime.spawn(self._pump(), self.destroy)
+            self._task = _runtime.spawn(self._pump())
 
     async def _pump(self) -> None:
         try:
@@ -79,6 +79,8 @@ class _FromAsyncIterable(Readable):
                     if value is None:
                         raise StreamNullValuesError('an iterable gave None, which no stream takes')
                 more = self.push(value) and more
+        except Exception as error:
+            self.destroy(error)
         finally:
             self._task = None
 

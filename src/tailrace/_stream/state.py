@@ -67,6 +67,8 @@ R_DEAD: Final = 1 << 17
 R_ABSENT: Final = 1 << 18
 #: 'end' is under way.
 R_END_SCHEDULED: Final = 1 << 19
+#: An `async for` reads it.
+R_ITERATED: Final = 1 << 20
 
 #: A chunk goes straight to the 'data' listener when exactly R_FAST of R_FAST_MASK is set.
 R_FAST: Final = R_FLOW | R_DID_READ | R_CONTINUOUS

@@ -62,6 +62,9 @@ STREAM_OPTIONS = frozenset(
     }
 )
 
+#: What stands in front in ``event_names()``, in Node's order.
+_FIRST = ('close', 'error', 'prefinish', 'finish', 'drain', 'data', 'end', 'readable')
+
 
 @node_names
 class Stream(WriteSide):
@@ -174,6 +177,11 @@ class Stream(WriteSide):
             _call_hook(hooks['destroy'], error, callback)
         else:
             super()._destroy(error, callback)
+
+    def event_names(self) -> list[Any]:
+        """The events that have listeners; those of every stream come first, as in Node."""
+        names = [name for name in _FIRST if name in self._events]
+        return names + [name for name in self._events if name not in _FIRST]
 
     # -- awaiting ---------------------------------------------------------------------------------
 

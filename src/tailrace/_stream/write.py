@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._compiled import mypyc_attr
 from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
@@ -54,6 +55,7 @@ Done = Callable[[BaseException | None], object]
 Sink = Callable[[bytes, Callable[[int], object]], int]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WriteSide(ModeSide):
     """Everything that reads and writes, without its public names."""
 
@@ -156,11 +158,11 @@ class WriteSide(ModeSide):
             encoding, callback = None, encoding
         chunk, name, size = self._checked(chunk, encoding)
         done: Done | None = adapt(callback) if callable(callback) else None
-        return self._write_any(chunk, name, size, done)
+        return self._write_any(chunk, name, size, done, self._refusal())
 
     def _checked(self, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
         """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-        name = self._w_encoding if encoding is None else canonical(encoding)
+        name = canonical(encoding) if encoding not in (None, '') else self._w_encoding
         if chunk is None:
             raise StreamNullValuesError('None cannot be written to a stream')
         if self._w & W_OBJECT:
@@ -178,14 +180,19 @@ class WriteSide(ModeSide):
         return chunk, 'buffer', len(chunk)
 
     def _refusal(self) -> Exception | None:
+        """Why write() cannot take a chunk now; None if it can."""
+        return self._state_refusal()
+
+    def _state_refusal(self) -> Exception | None:
         if self._w & W_ENDING:
             return state_error('ERR_STREAM_WRITE_AFTER_END')
         if self._life & L_DESTROYED:
             return state_error('ERR_STREAM_DESTROYED', 'cannot write: the stream was destroyed')
         return None
 
-    def _write_any(self, chunk: Any, name: str, size: int, done: Done | None) -> bool:
-        error = self._refusal()
+    def _write_any(
+        self, chunk: Any, name: str, size: int, done: Done | None, error: Exception | None
+    ) -> bool:
         if error is not None:
             if done is not None:
                 _runtime.current().push(done, (error,))
@@ -299,7 +306,9 @@ class WriteSide(ModeSide):
             return
         self._w |= W_FLUSHING
         # Asked for anew each time: a listener that hears of a chunk may write the next one.
-        while not self._w & W_WRITING:
+        # Nothing goes out after a chunk that failed.
+        error = self._error
+        while not self._w & W_WRITING and self._error is error:
             buffer = self._w_buf
             if not buffer:
                 break
@@ -350,8 +359,8 @@ class WriteSide(ModeSide):
         error: BaseException | None = None
         if chunk is not None:
             ready, name, size = self._checked(chunk, encoding)
-            error = self._refusal()
-            self._write_any(ready, name, size, None)
+            refusal = error = self._state_refusal()
+            self._write_any(ready, name, size, None, refusal)
         if self._corked:
             self._corked = 1
             self._do_uncork()
@@ -367,6 +376,9 @@ class WriteSide(ModeSide):
         if callable(callback):
             done = adapt(callback)
             error = error or self._error
+            if error is None and self._life & L_DESTROYED:
+                # Node 24 never calls it here; ST-16 says that it is told.
+                error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
             if error is not None:
                 _runtime.current().push(done, (error,))
             elif self._w & W_FINISHED:

@@ -1,0 +1,122 @@
+"""The functions of asyncio's network interface, with tailrace below them.
+
+They take what tailrace's ``connect`` and ``listen`` take (happy eyeballs, block lists, ms) and give
+what asyncio's give. This file refuses to know how a transport works (``transport.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from .. import _runtime
+from .._net.options import SERVER_OPTIONS
+from .._net.server import Server, create_server
+from .._net.socket import Socket
+from .._net.socket import connect as _connect
+from .transport import SocketTransport, transport_for
+
+__all__ = [
+    'create_connection',
+    'open_connection',
+    'start_server',
+    'start_stream_server',
+    'streams_for',
+]
+
+_P = TypeVar('_P', bound=asyncio.BaseProtocol)
+StreamPair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+#: asyncio's limit of a line, bytes.
+LIMIT = 65536
+
+
+async def create_connection(
+    protocol_factory: Callable[[], _P], *args: Any, **options: Any
+) -> tuple[SocketTransport, _P]:
+    """Connect, and run a protocol of asyncio on the connection: ``(transport, protocol)``.
+
+    Arguments after ``protocol_factory`` and errors are those of :func:`tailrace.net.connect`.
+    Cancelling it closes the connection.
+    """
+    sock = await _connect(*args, **options)
+    protocol = protocol_factory()
+    transport = transport_for(sock, protocol)
+    try:
+        await asyncio.sleep(0)  # connection_made is called
+    except BaseException:
+        transport.abort()
+        raise
+    return transport, protocol
+
+
+async def open_connection(*args: Any, limit: int = LIMIT, **options: Any) -> StreamPair:
+    """Connect, for code written for asyncio's streams: ``(reader, writer)``.
+
+    ``limit`` (bytes, default 65536) is the reader's; the rest as for ``tailrace.net.connect``.
+    """
+    return streams_for(await _connect(*args, **options), limit=limit)
+
+
+def streams_for(sock: Socket, *, limit: int = LIMIT) -> StreamPair:
+    """asyncio's ``(StreamReader, StreamWriter)`` on a connected socket, which they own from then.
+
+    Raises what :func:`transport_for` raises.
+    """
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=limit, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport = transport_for(sock, protocol)
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    return reader, writer
+
+
+def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the server, options of listen()."""
+    mine = {name: options.pop(name) for name in list(options) if name in SERVER_OPTIONS}
+    return mine, options
+
+
+async def start_server(
+    protocol_factory: Callable[[], asyncio.BaseProtocol], *args: Any, **options: Any
+) -> Server:
+    """Serve with a protocol of asyncio for each connection; returns the listening tailrace server.
+
+    Arguments after ``protocol_factory`` are those of ``Server.listen``, keywords also those of
+    ``create_server``. The counterpart of asyncio's ``loop.create_server``.
+    """
+    own, options = _split(options)
+    server = create_server(own, lambda sock: transport_for(sock, protocol_factory()))
+    await server.listen(*args, **options)
+    return server
+
+
+async def start_stream_server(
+    client_connected_cb: Callable[
+        [asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None
+    ],
+    *args: Any,
+    limit: int = LIMIT,
+    **options: Any,
+) -> Server:
+    """Serve with asyncio's streams; returns the listening tailrace server.
+
+    ``client_connected_cb(reader, writer)`` is called for each connection, as by
+    ``asyncio.start_server``; a coroutine runs as a task, whose failure is reported to the loop's
+    exception handler and destroys the socket. The rest as for :func:`start_server`.
+    """
+    own, options = _split(options)
+
+    def connected(sock: Socket) -> None:
+        def failed(error: Exception) -> None:
+            sock.destroy()
+            raise error
+
+        result = client_connected_cb(*streams_for(sock, limit=limit))
+        if asyncio.iscoroutine(result):
+            _runtime.spawn(result, failed)
+
+    server = create_server(own, connected)
+    await server.listen(*args, **options)
+    return server

@@ -1,0 +1,351 @@
+"""Python's own ways to serve: coroutine handlers, ``async for``, graceful shutdown.
+
+What a server does with the connections that it has accepted, beyond emitting 'connection'. It
+refuses to know how they are accepted (``server.py``) and where it listens (``listening.py``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from .. import _runtime
+from .._names import node_names
+from .._stream.stream import Stream
+from .._validate import milliseconds
+from .._waiting import first_of
+from ..errors import state_error
+from ..events import EventEmitter
+
+if TYPE_CHECKING:
+    from .._handles import ListenHandle
+    from .listening import Listening
+    from .socket import Socket
+
+__all__ = ['Connections', 'Serving']
+
+#: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
+_GONE = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
+_PACKAGE = __name__.partition('.')[0] + '.'
+
+
+@node_names
+class Serving(EventEmitter):
+    """The part of :class:`Server` that deals with coroutines; not used by itself."""
+
+    if TYPE_CHECKING:
+        _handle: ListenHandle | None
+        _pending: set[Listening]
+        _connections: int
+        _has_listened: bool
+
+        def close(self) -> Any:
+            """Defined by Server."""
+
+        async def _wait_listening(self) -> Any: ...
+
+    def _init_serving(self) -> None:
+        #: The open connections in their order, and whether a listener or loop was told of it.
+        self._sockets: dict[Socket, bool] = {}
+        #: The tasks of coroutine handlers.
+        self._handlers: set[Any] = set()
+        #: The connection that is being announced.
+        self._announced: Any = None
+        self._arrivals: Arrivals | None = None
+
+    def _arrived(self, sock: Socket) -> None:
+        self._sockets[sock] = 'connection' in self._events or self._arrivals is not None
+        self._announced = sock
+        if self._arrivals is not None:
+            self._arrivals.offer(sock)
+
+    # -- coroutine handlers -----------------------------------------------------------------------
+
+    def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        if event != 'connection':
+            return super()._starter(event, function)
+
+        def start(*args: Any) -> None:
+            sock = args[0] if args else self._announced
+            if isinstance(sock, Stream):
+                Handling(self, sock, function(*args))
+            else:
+                # Somebody emits 'connection' by hand, with something else.
+                _runtime.spawn(function(*args), lambda e: self._rejected(e, event, args))
+
+        return start
+
+    # -- async for --------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Connections:
+        """The connections, for ``async for sock in server``.
+
+        Accepting is held back while no loop waits: what is not taken stays in the kernel's queue.
+        Several loops share the connections. Listeners of 'connection' are called as well. Ends
+        when the server is closed. A loop that was left closes nothing; accepting goes on with
+        another loop, or if the server has 'connection' listeners. Raises ERR_SERVER_NOT_RUNNING if
+        the server has never listened, and what ``await listen()`` raises if it is about to.
+        """
+        return Connections(self)
+
+    # -- waiting and closing ----------------------------------------------------------------------
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed, with all its connections ended ('close').
+
+        Cancelling it closes the server: nothing is accepted any more, connections go on. Raises
+        ERR_SERVER_NOT_RUNNING if it does not listen, and what ``await listen()`` raises if it is
+        about to.
+        """
+        await self._wait_listening()
+        try:
+            await first_of(self, 'close', error=False)
+        except BaseException:
+            if self._handle is not None:
+                self.close()
+            raise
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed and its connections have ended; closes nothing itself.
+
+        Returns at once if the server does not listen and has no connections.
+        """
+        if self._handle is not None or self._pending or self._connections:
+            await first_of(self, 'close', error=False)
+
+    async def close_all(self, deadline: Any = None) -> int:
+        """Shut down gracefully; returns how many connections had to be destroyed.
+
+        Stops accepting and lets the connections finish. ``deadline`` (ms or a timedelta; None,
+        the default: wait as long as it takes; 0: at once) later what is left is destroyed, which
+        cancels coroutine handlers. Returns when all connections have ended and all handlers are
+        done. A server that is not open has nothing to do, which is fine.
+
+        Cancelling it stops the deadline; the server stays closed and its connections go on.
+        Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for ``deadline``.
+        """
+        limit = None if deadline is None else milliseconds('deadline', deadline)
+        destroyed = 0
+
+        def expire() -> None:
+            nonlocal destroyed
+            for sock in list(self._sockets):
+                destroyed += 1
+                sock.destroy()
+
+        was_open = self._handle is not None or bool(self._pending)
+        if was_open:
+            self.close()
+        timer = None
+        if limit == 0:
+            expire()
+        elif limit is not None and self._sockets:
+            timer = _runtime.Timer(_runtime.current(), expire, max(1.0, limit), (), False)
+        try:
+            if was_open or self._connections:
+                await first_of(self, 'close', error=False)
+            await self._handlers_done()
+        finally:
+            if timer is not None:
+                timer.close()
+        return destroyed
+
+    async def _handlers_done(self) -> None:
+        me = _runtime.current_task()
+        while left := [task for task in self._handlers if task is not me]:
+            future = _runtime.new_future()
+
+            def done(_: Any, future: Any = future) -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            left[0].add_done_callback(done)
+            try:
+                await future
+            finally:
+                left[0].remove_done_callback(done)
+
+
+class Handling:
+    """One run of a coroutine handler for one connection.
+
+    The task is cancelled when the connection has been closed and the handler is still running two
+    turns of the loop later: what it awaited of the socket has told it by then, and a handler that
+    ends with the connection is not disturbed. When the handler returns, nothing is done to the
+    socket: it may have listeners. When it fails, the socket is destroyed with its error, which
+    thereby goes to the socket's 'error' listeners, or is uncaught. That the connection broke, or
+    was destroyed, while the handler used it is no failure of the handler (as with Node's
+    captureRejections, where the iterator has heard the error and the socket is destroyed already).
+    """
+
+    __slots__ = ('_server', '_sock', '_task')
+
+    def __init__(self, server: Serving, sock: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._server = server
+        self._sock = sock
+        self._task = _runtime.spawn(coroutine, self._failed)
+        sock.on('close', self._closed)
+        server._handlers.add(self._task)
+        self._task.add_done_callback(self._done)
+
+    def _closed(self) -> None:
+        runtime = _runtime.current()
+        runtime.soon(runtime.soon, self._cancel)
+
+    def _cancel(self) -> None:
+        if not self._task.done():
+            self._task.cancel()
+
+    def _done(self, _: Any) -> None:
+        self._server._handlers.discard(self._task)
+        self._sock.off('close', self._closed)
+
+    def _failed(self, error: Exception) -> None:
+        sock = self._sock
+        if not sock.destroyed:
+            sock.destroy(error)
+        elif error is sock.errored:
+            # The connection broke under a handler that did not catch it: news, but no reason to
+            # end a program that serves others. ECANCELED: the program itself destroyed it.
+            heard = not all(map(_is_ours, sock.listeners('error')))
+            if not heard and getattr(error, 'code', None) != 'ECANCELED':
+                _runtime.current().report(error, sock)
+        elif getattr(error, 'code', None) not in _GONE:
+            raise error
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    """Whether a listener belongs to an awaitable of this package, which raises what it hears."""
+    return (getattr(function, '__module__', None) or '').startswith(_PACKAGE)
+
+
+class Arrivals:
+    """Hands new connections to the ``async for`` loops over one server, one at a time.
+
+    While no loop waits the listening socket is paused: connections stay in the kernel's queue.
+    """
+
+    __slots__ = ('_ready', '_server', '_waiting', 'loops')
+
+    def __init__(self, server: Serving) -> None:
+        self._server = server
+        self.loops = 0
+        self._waiting: deque[Any] = deque()
+        #: Connections whose loop was cancelled at the moment they came.
+        self._ready: deque[Socket] = deque()
+
+    def take_over(self) -> None:
+        """Begin with what was accepted before the first loop, and nobody has heard of."""
+        sockets = self._server._sockets
+        for sock in [sock for sock, heard in sockets.items() if not heard]:
+            sockets[sock] = True
+            self._ready.append(sock)
+
+    def _for_listeners(self) -> bool:
+        """Whether all loops were left, and there are listeners to go on with."""
+        return not self.loops and bool(self._server.listener_count('connection'))
+
+    def hold_back(self) -> None:
+        """Accept if and only if somebody waits."""
+        handle = self._server._handle
+        if handle is not None:
+            if self._waiting or self._for_listeners():
+                handle.resume()
+            else:
+                handle.pause()
+
+    def offer(self, sock: Socket) -> None:
+        """A connection was accepted."""
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(sock)
+                break
+        else:
+            if not self._for_listeners():
+                self._ready.append(sock)
+        self.hold_back()
+
+    def stop(self) -> None:
+        """The server was closed: the loops end, what none of them took is destroyed."""
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+        while self._ready:
+            self._ready.popleft().destroy()
+
+    async def take(self) -> Socket | None:
+        """The next connection; None when the server is closed."""
+        server = self._server
+        if self._ready:
+            return self._ready.popleft()
+        if server._handle is None and server._pending:
+            await server._wait_listening()
+        if server._handle is None:
+            return None
+        future: Any = _runtime.new_future()
+        self._waiting.append(future)
+        self.hold_back()
+        try:
+            taken: Socket | None = await future
+            return taken
+        except BaseException:
+            # Cancelled, perhaps at the very moment a connection came: that must not get lost.
+            sock = future.result() if future.done() and not future.cancelled() else None
+            if sock is not None:
+                if server._handle is None:
+                    sock.destroy()
+                else:
+                    self._ready.appendleft(sock)
+            raise
+        finally:
+            if future in self._waiting:
+                self._waiting.remove(future)
+            self.hold_back()
+
+
+class Connections:
+    """Asynchronous iterator over the connections of a server: one loop of ``async for``."""
+
+    __slots__ = ('_arrivals', '_server')
+
+    def __init__(self, server: Serving) -> None:
+        self._server = server
+        self._arrivals: Arrivals | None = None
+
+    def __aiter__(self) -> Connections:
+        return self
+
+    async def __anext__(self) -> Socket:
+        arrivals = self._arrivals
+        if arrivals is None:
+            arrivals = self._arrivals = self._begin()
+        sock = await arrivals.take()
+        if sock is None:
+            raise StopAsyncIteration
+        return sock
+
+    def _begin(self) -> Arrivals:
+        server = self._server
+        if server._arrivals is None:
+            if server._handle is None and not server._pending and not server._has_listened:
+                raise state_error('ERR_SERVER_NOT_RUNNING')
+            server._arrivals = Arrivals(server)
+            server._arrivals.take_over()
+        server._arrivals.loops += 1
+        return server._arrivals
+
+    async def aclose(self) -> None:
+        """Leave the loop: what ``break`` does when the iterator is collected."""
+        self._leave()
+
+    def _leave(self) -> None:
+        arrivals, self._arrivals = self._arrivals, None
+        if arrivals is not None:
+            arrivals.loops -= 1
+            arrivals.hold_back()
+
+    def __del__(self) -> None:
+        self._leave()

@@ -1,0 +1,417 @@
+"""EventEmitter (EE-01 to EE-10, GEN-12, GEN-13, GEN-16, GEN-17, GEN-19)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import warnings
+from typing import Any
+
+import pytest
+
+from tailrace import _runtime, events
+from tailrace._abort import AbortController
+from tailrace._listeners import adapt
+from tailrace.errors import AbortError, InvalidArgTypeError, OutOfRangeError, UnhandledError
+from tailrace.events import EventEmitter, error_monitor
+from tailrace.stream import Duplex
+
+
+def test_ee01_streams_are_emitters() -> None:
+    assert issubclass(Duplex, EventEmitter)
+
+
+def test_ee02_gen16_order_duplicates_and_chaining() -> None:
+    e, seen = EventEmitter(), []
+
+    def twice() -> None:
+        seen.append('twice')
+
+    assert e.on('x', twice) is e
+    assert e.add_listener('x', lambda: seen.append('b')) is e
+    assert e.on('x', twice).addListener('x', lambda a: seen.append(a)) is e
+    assert e.emit('x', 1, 2) is True
+    assert seen == ['twice', 'b', 'twice', 1]
+
+
+@pytest.mark.parametrize('name', ['on', 'once', 'prepend_listener', 'off', 'addListener'])
+def test_ee02_what_cannot_be_called_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgTypeError):
+        getattr(EventEmitter(), name)('x', 5)
+
+
+def test_ee03_once_is_gone_before_it_runs() -> None:
+    e, seen = EventEmitter(), []
+
+    def listener() -> None:
+        seen.append(e.listener_count('x'))
+        e.emit('x')
+
+    e.once('x', listener)
+    assert e.emit('x') is True
+    assert e.emit('x') is False
+    assert seen == [0]
+
+
+def test_ee04_off_takes_the_last_and_not_from_this_emit() -> None:
+    e, seen = EventEmitter(), []
+
+    def a() -> None:
+        seen.append('a')
+        e.off('x', b)
+
+    def b() -> None:
+        seen.append('b')
+
+    e.on('x', a).on('x', b).once('x', b)
+    e.emit('x')
+    assert seen == ['a', 'b', 'b']
+    assert e.listeners('x') == [a, b]
+    e.off('x', print).off('y', print).removeListener('x', a).off('x', b)
+    assert e.event_names() == []
+
+
+def test_ee04_gen19_bound_methods_are_found_again() -> None:
+    class Owner:
+        def method(self) -> None:
+            """A listener."""
+
+    owner, e = Owner(), EventEmitter()
+    e.on('x', owner.method)
+    e.once('x', owner.method)
+    assert e.listener_count('x', owner.method) == 2
+    e.off('x', owner.method).off('x', owner.method)
+    assert e.listener_count('x') == 0
+
+
+def test_ee05_error_without_listener_raises() -> None:
+    e = EventEmitter()
+    assert e.emit('x') is False
+    with pytest.raises(KeyError):
+        e.emit('error', KeyError('k'))
+    with pytest.raises(UnhandledError) as caught:
+        e.emit('error', 'text')
+    assert caught.value.code == 'ERR_UNHANDLED_ERROR'
+    assert caught.value.context == 'text'
+    with pytest.raises(UnhandledError):
+        e.emit('error')
+    seen = []
+    e.on(error_monitor, lambda error: seen.append(error))
+    with pytest.raises(UnhandledError):
+        e.emit('error', 1)
+    e.on('error', lambda error: seen.append(error + 1))
+    assert e.emit('error', 1) is True
+    assert seen == [1, 1, 2]
+
+
+def test_ee05_an_exception_ends_the_emit() -> None:
+    e, seen = EventEmitter(), []
+
+    def fail() -> None:
+        raise KeyError
+
+    e.on('x', fail).on('x', lambda: seen.append(1))
+    with pytest.raises(KeyError):
+        e.emit('x')
+    assert seen == []
+
+
+def test_ee06_prepend_list_and_remove() -> None:
+    e, seen = EventEmitter(), []
+    e.on('x', lambda: seen.append('on'))
+    e.prepend_listener('x', lambda: seen.append('first'))
+    e.prepend_once_listener('x', lambda: seen.append('once'))
+    e.on('y', print)
+    assert e.event_names() == e.eventNames() == ['x', 'y']
+    assert e.listener_count('x') == 3
+    e.emit('x')
+    e.emit('x')
+    assert seen == ['once', 'first', 'on', 'first', 'on']
+    copy = e.listeners('x')
+    copy.clear()
+    assert e.remove_all_listeners('x') is e
+    assert e.event_names() == ['y']
+    e.remove_all_listeners()
+    assert e.event_names() == []
+    assert e.listeners('y') == []
+
+
+def test_ee06_raw_listeners_wrap_once() -> None:
+    e, seen = EventEmitter(), []
+
+    def listener() -> None:
+        seen.append(1)
+
+    e.on('x', listener).once('x', listener)
+    plain, once = e.raw_listeners('x')
+    assert plain is listener
+    assert once.listener is listener
+    once()
+    once()
+    assert seen == [1]
+    assert e.listener_count('x') == 1
+
+
+def test_ee07_one_warning_a_name() -> None:
+    e = EventEmitter()
+    assert e.get_max_listeners() == 10
+
+    def add_13() -> None:
+        for _ in range(13):
+            e.on('x', print)
+
+    with pytest.warns(ResourceWarning, match="11 listeners for 'x'") as caught:
+        add_13()
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert e.set_max_listeners(0) is e
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for _ in range(20):
+            e.on('y', print)
+        e.set_max_listeners(math.inf)
+        for _ in range(20):
+            e.on('z', print)
+    with pytest.raises(InvalidArgTypeError):
+        e.set_max_listeners('1')  # type: ignore[arg-type]
+    with pytest.raises(OutOfRangeError):
+        e.set_max_listeners(-1)
+
+
+def test_ee07_default_limit() -> None:
+    try:
+        events.set_default_max_listeners(1)
+        with pytest.warns(ResourceWarning):
+            EventEmitter().on('x', print).on('x', print)
+    finally:
+        events.setDefaultMaxListeners(10)
+    assert events.default_max_listeners == 10
+    with pytest.raises(OutOfRangeError):
+        events.set_default_max_listeners(-1)
+
+
+def test_ee08_new_and_removed_listeners_are_told() -> None:
+    e, seen = EventEmitter(), []
+
+    def other() -> None:
+        """A listener."""
+
+    e.on('newListener', lambda name, fn: seen.append(('new', name, fn, e.listener_count(name))))
+    e.on('removeListener', lambda name, fn: seen.append(('off', name, fn, e.listener_count(name))))
+    seen.clear()
+    e.on('x', print)
+    e.once('x', other)
+    e.off('x', print)
+    e.emit('x')
+    e.on('y', print)
+    e.remove_all_listeners('y')
+    assert seen == [
+        ('new', 'x', print, 0),
+        ('new', 'x', other, 1),
+        ('off', 'x', print, 1),
+        ('off', 'x', other, 0),
+        ('new', 'y', print, 0),
+        ('off', 'y', print, 0),
+    ]
+
+
+def test_ee09_once(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(e.emit, 'x', 1, 2)
+        assert await events.once(e, 'x') == [1, 2]
+        loop.call_soon(e.emit, 'error', KeyError('k'))
+        with pytest.raises(KeyError):
+            await events.once(e, 'x')
+        loop.call_soon(e.emit, 'error', 'text')
+        assert await events.once(e, 'error') == ['text']
+        controller = AbortController()
+        loop.call_soon(controller.abort, 'why')
+        with pytest.raises(AbortError) as caught:
+            await events.once(e, 'x', signal=controller.signal)
+        assert caught.value.cause == 'why'
+        with pytest.raises(AbortError):
+            await events.once(e, 'x', signal=controller.signal)
+        task = asyncio.ensure_future(events.once(e, 'x'))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert e.event_names() == []
+
+    run(main)
+
+
+def test_on_iterates_and_loses_nothing(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+
+        def emit() -> None:
+            for i in range(3):
+                e.emit('x', i)
+            e.emit('over')
+
+        asyncio.get_running_loop().call_soon(emit)
+        assert [args async for args in events.on(e, 'x', close=('over',))] == [[0], [1], [2]]
+        assert e.event_names() == []
+        asyncio.get_running_loop().call_soon(e.emit, 'error', KeyError('k'))
+        with pytest.raises(KeyError):
+            await anext(events.on(e, 'x'))
+        assert e.event_names() == []
+
+    run(main)
+
+
+def test_ee10_decorators() -> None:
+    e, seen = EventEmitter(), []
+
+    @e.on('x')
+    def on_x(value: int) -> None:
+        seen.append(value)
+
+    @e.once('x')
+    def once_x(value: int) -> None:
+        seen.append(-value)
+
+    e.emit('x', 1)
+    e.emit('x', 2)
+    assert seen == [1, -1, 2]
+    assert e.listeners('x') == [on_x]
+
+
+class Callable_:
+    def __call__(self, a: Any, b: Any) -> None:
+        SEEN.append((a, b))
+
+    def method(self, a: Any) -> None:
+        SEEN.append(a)
+
+    @classmethod
+    def of_class(cls, a: Any) -> None:
+        SEEN.append(a)
+
+    @staticmethod
+    def of_nothing(a: Any, b: Any, c: Any = 7) -> None:
+        SEEN.append((a, b, c))
+
+
+SEEN: list[Any] = []
+
+
+@pytest.mark.parametrize(
+    ('listener', 'got'),
+    [
+        (lambda: SEEN.append('none'), 'none'),
+        (lambda a: SEEN.append(a), 1),
+        (lambda a, b, c: SEEN.append((a, b, c)), (1, 2, None)),
+        (lambda a, b=5, c=6: SEEN.append((a, b, c)), (1, 2, 6)),
+        (lambda *args: SEEN.append(args), (1, 2)),
+        (lambda a, *, k=3: SEEN.append((a, k)), (1, 3)),
+        (Callable_(), (1, 2)),
+        (Callable_().method, 1),
+        (Callable_.of_class, 1),
+        (Callable_.of_nothing, (1, 2, 7)),
+        (functools.partial(lambda a, b, c: SEEN.append((a, b, c)), 0), (0, 1, 2)),
+        (functools.partial(Callable_().method), 1),
+    ],
+)
+def test_gen19_listeners_take_what_they_declare(listener: Any, got: Any) -> None:
+    for add in (lambda: EventEmitter().on('x', listener).emit, lambda: None):
+        SEEN.clear()
+        emit = add()
+        if emit is not None:
+            emit('x', 1, 2)
+        else:
+            adapt(listener)(1, 2)
+        assert [got] == SEEN
+
+
+def test_gen19_a_required_keyword_is_refused() -> None:
+    with pytest.raises(TypeError, match='keyword-only'):
+        EventEmitter().on('x', lambda a, *, k: None)
+
+
+def test_gen17_names_are_nodes_only() -> None:
+    e = EventEmitter()
+    e.on('connectionAttempt', print)
+    assert e.listener_count('connectionAttempt') == 1
+    assert e.listener_count('connection_attempt') == 0
+
+
+def test_gen13_coroutine_listeners(run: Any) -> None:
+    async def main() -> None:
+        e, seen = EventEmitter(), []
+
+        async def listener(a: int) -> None:
+            await asyncio.sleep(0)
+            seen.append(a)
+            if a == 2:
+                raise KeyError('k')
+
+        e.on('x', listener)
+        e.on('error', lambda error: seen.append(error))
+        assert e.emit('x', 1, 'more') is True
+        assert seen == []
+        e.emit('x', 2)
+        while len(seen) < 3:
+            await asyncio.sleep(0)
+        assert seen[:2] == [1, 2]
+        assert type(seen[2]) is KeyError
+        e.off('x', listener)
+        assert e.emit('x', 3) is False
+
+    run(main)
+
+
+@pytest.mark.parametrize('event', ['x', 'error'])
+def test_gen12_gen13_a_failure_nobody_hears_reaches_the_loop_once(run: Any, event: str) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+
+        async def fail() -> None:
+            raise KeyError('k')
+
+        e.on(event, fail)
+        e.emit(event)
+        while not run.unhandled:
+            await asyncio.sleep(0)
+
+    run(main)
+    (context,) = run.unhandled
+    assert type(context['exception']) is KeyError
+    run.unhandled.clear()
+
+
+@pytest.mark.parametrize('event', ['x', 'error'])
+def test_gen12_gen13_a_failure_nobody_hears_ends_run(loop_factory: Any, event: str) -> None:
+    def main() -> None:
+        e = EventEmitter()
+
+        async def fail() -> None:
+            raise KeyError('k')
+
+        e.on(event, fail)
+        e.emit(event)
+        _runtime.set_interval(lambda: None, 1000)
+
+    with pytest.raises(KeyError):
+        _runtime.run(main, loop_factory)
+
+
+def test_gen13_a_failure_destroys_a_stream(run: Any) -> None:
+    async def main() -> None:
+        s = Duplex(read=lambda size: None)
+
+        @s.on('data')
+        async def fail(chunk: bytes) -> None:
+            raise KeyError('k')
+
+        error = events.once(s, 'error')
+        s.push(b'x')
+        (failure,) = await error
+        assert type(failure) is KeyError
+        await s.wait_closed()
+
+    run(main)
