@@ -7,6 +7,7 @@ had. The first line of output is the port, as with every peer.
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tailrace import cluster, net, process
@@ -19,6 +20,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--policy', default='rr')
     parser.add_argument('--cores', default='')
+    parser.add_argument('--work', type=int, default=0, help='additions for every chunk')
     parser.add_argument('--notes', type=Path, required=True)
     return parser.parse_args()
 
@@ -37,8 +39,15 @@ def main() -> None:
     def connection(sock: net.Socket) -> None:
         nonlocal served
         served += 1
-        sock.on('data', sock.write)
+        sock.on('data', worked(sock) if options.work else sock.write)
         sock.on('error', lambda: None)
+
+    def worked(sock: net.Socket) -> Callable[[bytes], None]:
+        def data(chunk: bytes) -> None:
+            sum(range(options.work))
+            sock.write(chunk)
+
+        return data
 
     def target(worker: cluster.Worker) -> None:
         if cores:
