@@ -217,7 +217,8 @@ def test_ctrl_c_ends_run(ends):
         gc.collect()
 
     # What the program left open is its own, and told when it is collected.
-    pytest.warns(ResourceWarning, interrupted, match='unclosed handle')
+    with pytest.warns(ResourceWarning, match='unclosed handle'):
+        interrupted()
 
 
 def test_it_is_a_selector():

@@ -6,6 +6,7 @@ supervises. This file decides when a worker is started and ended; it refuses to 
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import _runtime
-from .._listeners import adapt
+from .._listeners import Listener
 from .._validate import check_callable, check_int, milliseconds
 from ..errors import InvalidArgValueError
 from .inside import Inside
@@ -106,8 +107,9 @@ class _Served:
         if loop is not None:
             loop.add_signal_handler(signal.SIGTERM, self._terminated)
         self._inside.worker.once('disconnect', self._disconnected)
-        result = adapt(self._target)(self._inside.worker)
-        self._task = result
+        result = self._target(*Listener(self._target, True).fit((self._inside.worker,)))
+        if inspect.iscoroutine(result):
+            self._task = _runtime.spawn(result)
 
     def _terminated(self) -> None:
         self._inside.worker.disconnect()
@@ -117,9 +119,8 @@ class _Served:
         loop = _runtime.current().loop
         if loop is not None:
             loop.remove_signal_handler(signal.SIGTERM)
-        cancel = getattr(self._task, 'cancel', None)
-        if cancel is not None:
-            cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 class _Slot:

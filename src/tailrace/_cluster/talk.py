@@ -19,7 +19,7 @@ from .._names import node_names
 from .._validate import bad_type
 from ..errors import state_error, system_error
 from ..events import EventEmitter
-from .ipc import INTERNAL, LOST, MESSAGE, Channel
+from .ipc import INTERNAL, LOST, MESSAGE, PLAIN, Channel
 from .passing import Parcel, Received, Sent, pack, unpack
 
 __all__ = ['Talker']
@@ -47,6 +47,8 @@ class Talker(EventEmitter):
         #: Called before 'disconnect' is emitted, and before 'message' is: (message, handle).
         self._before_disconnect: Callable[[], object] | None = None
         self._before_message: Callable[[Any, Any], object] | None = None
+        #: Gets what the cluster says for every connection.
+        self._on_plain: Callable[[bytes, list[int] | None], object] = _close_all
         self._sent: dict[Any, Sent] = {}
         self._received: dict[int, Received] = {}
 
@@ -202,6 +204,9 @@ class Talker(EventEmitter):
     # -- receiving --------------------------------------------------------------------------
 
     def _on_frame(self, kind: int, message: Any, fds: list[int] | None) -> None:
+        if kind == PLAIN:
+            self._on_plain(message, fds)
+            return
         if kind == INTERNAL:
             if 'answer' in message:
                 if fds:
@@ -304,5 +309,9 @@ class Talker(EventEmitter):
 
 
 def _unknown(message: dict[str, Any], fds: list[int] | None, answer: Answer) -> None:
+    _close_all(b'', fds)
+
+
+def _close_all(message: bytes, fds: list[int] | None) -> None:
     for fd in fds or ():
         os.close(fd)
