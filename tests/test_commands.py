@@ -70,7 +70,7 @@ def test_command_refuses_an_unfit_interpreter(command: str, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
-@pytest.mark.parametrize('broken', ['none', 'ruff', 'mypy', 'pytest'])
+@pytest.mark.parametrize('broken', ['none', 'ruff', 'mypy', 'pytest', 'sphinx'])
 def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
     """./test with an interpreter that only notes what it is asked: one failure never hides."""
     fake = tmp_path / 'python'
@@ -93,7 +93,29 @@ def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
         'gate: -m ruff check .',
         'gate: -m mypy',
         'gate: -m pytest -k two words',
+        'gate: -m sphinx -W --keep-going -q -b html docs build/docs',
     ]
     assert done.returncode == (0 if broken == 'none' else 1)
     assert done.stdout.count('FAILED') == {'none': 0, 'ruff': 2}.get(broken, 1)
     assert ('all gates passed' in done.stdout) == (broken == 'none')
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
+def test_absent_sphinx_is_told(tmp_path: Path) -> None:
+    """Without Sphinx the other gates count; the summary says that the pages were not built."""
+    fake = tmp_path / 'python'
+    fake.write_text(
+        '#!/bin/sh\n'
+        f'case "$*" in *environment.py*) echo "{fake}";; *sphinx*) exit 1;; -V) echo fake;; esac\n'
+    )
+    fake.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / 'test'],
+        env={**os.environ, 'PYTHON': str(fake)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert '  absent  docs' in done.stdout
+    assert '== docs' not in done.stdout

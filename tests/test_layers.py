@@ -34,8 +34,8 @@ LAYERS = (
     ('_handles',),
     ('_dns', '_addr'),
     (
-        *('events', 'errors', '_abort', '_channels', '_listeners', '_waiting', '_compiled'),
-        *('_tick', '_runtime', '_names', '_validate'),
+        *('events', '_event_series', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
+        *('_tick', '_runtime', '_names', '_validate', '_compiled'),
     ),
 )
 
@@ -51,12 +51,7 @@ REFUSES = {
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
 ASYNCIO = (
-    '_runtime',
-    '_handles.engine',
-    '_handles.selector',
-    '_dns',
-    'events',
-    '_demo',
+    *('_runtime', '_handles.engine', '_handles.selector', '_dns', '_event_series', '_demo'),
     '_program',
     '_adapters',
     'adapters',

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ['main', 'run']
 
 USAGE = """usage: python -m tailrace [flags] script.py [arguments]
+       python -m tailrace [flags] -m module [arguments]
        python -m tailrace --demo
 
 Runs the script, then the event loop until nothing is left that could call back.
@@ -67,15 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return _demo.main()
     rest = parse_flags(args)
-    if not rest or rest[0].startswith('-'):
+    if not rest or (rest[0].startswith('-') and (rest[0] != '-m' or len(rest) < 2)):
         print(USAGE, end='', file=sys.stderr)
         return 2
-    script = rest[0]
-    sys.argv[:] = rest
-    sys.path[0] = str(_folder(script))
     # The script's own module lives on for as long as its callbacks may run: its globals are
     # what its listeners see.
-    keep = runpy.run_path(script, run_name='__main__')
+    if rest[0] == '-m':
+        sys.argv[:] = rest[1:]
+        keep = runpy.run_module(rest[1], run_name='__main__', alter_sys=True)
+    else:
+        sys.argv[:] = rest
+        sys.path[0] = str(_folder(rest[0]))
+        keep = runpy.run_path(rest[0], run_name='__main__')
     run()
     del keep
     return 0

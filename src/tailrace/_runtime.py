@@ -152,6 +152,13 @@ class Runtime(Ticks):
         if destroy is not None:
             destroy()
 
+    def report(self, error: Exception, source: object) -> None:
+        """Tell of an error that must not end the program: to the loop's exception handler."""
+        if self.loop is not None:
+            self.loop.call_exception_handler(
+                {'message': f'error of {source!r}', 'exception': error, 'source': source}
+            )
+
     def die(self, error: BaseException) -> None:
         """End :func:`run` with ``error``; nothing else of the program runs."""
         if self.failure is None:
@@ -559,7 +566,7 @@ def active_resources() -> list[Record]:
 
 def run(
     main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Any:
     """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
     import asyncio
@@ -570,7 +577,7 @@ def run(
         raise RuntimeError('tailrace.run() cannot be called from a running event loop')
     runtime = current()
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
             runtime.owned = True
             return runner.run(_until_idle(runtime, main))
     finally:

@@ -175,7 +175,7 @@ def test_bx10_failure_after_the_socket_was_destroyed_is_not_lost(run: Any) -> No
     run(main)
 
 
-def test_bx10_reset_of_a_client_under_async_for_is_no_uncaught_error(run: Any) -> None:
+def test_bx10_reset_of_a_client_under_async_for_is_told_once_and_ends_nothing(run: Any) -> None:
     async def main() -> None:
         server, heard = server_on()
 
@@ -192,9 +192,12 @@ def test_bx10_reset_of_a_client_under_async_for_is_no_uncaught_error(run: Any) -
         await closed.until('close')
         await turns()
         assert sock.errored.code == 'ECONNRESET'
+        assert server.listening
         await stopped(server)
 
     run(main)
+    assert [context['exception'].code for context in run.unhandled] == ['ECONNRESET']
+    run.unhandled.clear()
 
 
 def test_bx10_a_socket_destroyed_under_its_async_for_is_no_uncaught_error(run: Any) -> None:

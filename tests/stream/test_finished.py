@@ -434,3 +434,15 @@ def test_node_names_of_the_module() -> None:
     assert 'setDefaultHighWaterMark' in dir(stream)
     assert Writable.setDefaultEncoding
     assert getattr(Readable, 'from') is Readable.from_
+
+
+def test_st32_finished_waits_for_finish(run: Any, settle: Any, log: Log) -> None:
+    async def main() -> None:
+        s = duplex()
+        log.watch(s, 'finish')
+        s.end()
+        finished(s, {'readable': False}, log.callback('done'))
+        await settle()
+        assert log == ['finish', ('done', None)]
+
+    run(main)

@@ -243,3 +243,15 @@ def test_st09_unshift_while_flowing_is_given_out(run: Any, settle: Any, log: Log
         assert log == [('data', b'x')]
 
     run(main)
+
+
+def test_st09_unshift_with_an_encoding_is_text(run: Any, settle: Any, log: Log) -> None:
+    async def main() -> None:
+        s = source()
+        s.set_encoding('utf8')
+        log.watch(s, 'data')
+        await settle()
+        s.unshift('é'.encode())
+        assert log == [('data', 'é')]
+
+    run(main)

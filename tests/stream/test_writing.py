@@ -414,3 +414,31 @@ def test_drain_can_be_awaited(run: Any, settle: Any, make: Any) -> None:
             await waiting
 
     run(main)
+
+
+def test_st18_nothing_is_written_after_a_failure(run: Any, settle: Any, log: Log) -> None:
+    got = []
+
+    def write(chunk: bytes, encoding: str, done: Any) -> None:
+        got.append(chunk)
+        done(OSError('boom'))
+
+    async def main() -> None:
+        w = Writable(write=write)
+        log.watch(w, 'error')
+        w.cork()
+        for name in 'abc':
+            w.write(name, log.callback(name))
+        w.uncork()
+        w.write('d', log.callback('d'))
+        await settle()
+        assert got == [b'a']
+        assert log == [
+            ('a', 'boom'),
+            ('b', 'boom'),
+            ('c', 'boom'),
+            ('d', 'boom'),
+            ('error', 'boom'),
+        ]
+
+    run(main)

@@ -24,10 +24,12 @@ from .reading import CHUNK, code_of
 from .stream import FULL, NO_SIGNAL
 from .tcp import take_socket
 
-__all__ = ['MAX_FDS', 'FdPipe', 'receive_fds', 'send_fds']
+__all__ = ['LOST', 'MAX_FDS', 'FdPipe', 'receive_fds', 'send_fds']
 
 #: Descriptors in one message: SCM_MAX_FD on Linux; macOS takes more.
 MAX_FDS: Final = 253
+#: Stands for the descriptors of one message that could not be received.
+LOST: Final = -1
 
 _SCM_RIGHTS: Final = int(getattr(socket, 'SCM_RIGHTS', -1))
 # Linux and the BSDs set close-on-exec before anybody can fork; macOS needs a second call.
@@ -46,8 +48,9 @@ def send_fds(sock: Any, chunks: list[Any], fds: Sequence[int]) -> int:
 def receive_fds(sock: Any, size: int) -> tuple[bytes, list[int]]:
     """Receive up to ``size`` bytes and the descriptors that came with them, all close-on-exec.
 
-    Raises OSError; EMSGSIZE if descriptors were cut off (more than MAX_FDS, or this process has no
-    room for them: recvmsg sets MSG_CTRUNC): those that did arrive are closed then.
+    If descriptors were cut off (more than MAX_FDS, or this process has no room for them: recvmsg
+    sets MSG_CTRUNC) those that did arrive are closed, and ``[LOST]`` stands for all of them: the
+    bytes they belong to are good, and a protocol can ask for them again. Raises OSError.
     """
     fds = array('i')
     space = socket.CMSG_SPACE(MAX_FDS * fds.itemsize)
@@ -59,7 +62,7 @@ def receive_fds(sock: Any, size: int) -> tuple[bytes, list[int]]:
     if flags & socket.MSG_CTRUNC:
         for fd in received:
             os.close(fd)
-        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        return data, [LOST]
     if not _CLOEXEC:
         for fd in received:
             os.set_inheritable(fd, False)
@@ -107,7 +110,10 @@ class FdPipe(Pipe):
     # -- receiving --------------------------------------------------------------------------
 
     def take_fd(self) -> int | None:
-        """The oldest received descriptor that nobody has taken yet."""
+        """The oldest received descriptor that nobody has taken yet.
+
+        :data:`LOST` stands for all those of one message for which there was no room.
+        """
         return self._received.popleft() if self._received else None
 
     def ready_to_read(self) -> None:
@@ -185,7 +191,9 @@ class FdPipe(Pipe):
 
     def _close_received(self) -> None:
         while self._received:
-            os.close(self._received.popleft())
+            fd = self._received.popleft()
+            if fd != LOST:
+                os.close(fd)
 
     def __del__(self) -> None:
         self._close_received()

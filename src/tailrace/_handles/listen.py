@@ -267,6 +267,18 @@ class Listener(Watched):
         if done is not None:
             self._engine.defer(done, (), source)
 
+    def detach(self) -> RawSocket:
+        """Before listening: give the bound socket away."""
+        sock: RawSocket = self._sock
+        self._sock = None
+        self.fd = -1
+        return sock
+
+    def move(self, runtime: Runtime) -> None:
+        """Before listening: belong to another loop than that of the time of binding."""
+        self.runtime = runtime
+        self._engine = engine_of(runtime)
+
     def _take(self, fd: int, families: tuple[int, ...]) -> int:
         if self._sock is not None:
             return errno.EINVAL
@@ -405,7 +417,12 @@ class PipeListener(Listener):
         return 'server', self.get_sock_name() or ''
 
     def _release(self) -> None:
-        """Remove the file (IPC-05, AM-46), then close: so that no newer server's file is met."""
+        """Remove the file, then close: so that no newer server's file is met."""
+        self.remove_file()
+        super()._release()
+
+    def remove_file(self) -> None:
+        """Remove what bind made, if it is still there (IPC-05, AM-46)."""
         file, self._file = self._file, None
         if file is not None:
             path, device, inode, process = file
@@ -415,4 +432,3 @@ class PipeListener(Listener):
                     os.unlink(path)
             except OSError:
                 pass  # gone already, or not ours to remove (EACCES)
-        super()._release()

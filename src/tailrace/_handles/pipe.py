@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._runtime import Runtime
 from . import DONE, SocketAddressInfo
 from .reading import code_of
 from .stream import Stream
@@ -91,9 +92,20 @@ class Fifo:
 class Pipe(Stream):
     """A Unix-domain connection."""
 
-    __slots__ = ()
+    __slots__ = ('remove_file',)
 
     kind: str = 'pipe'
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        #: Set if the socket was bound to a path: removes the file; called at close.
+        self.remove_file: Callable[[], object] | None = None
+
+    def close(self, done: Callable[[], object] | None = None) -> None:
+        remove, self.remove_file = self.remove_file, None
+        if remove is not None:
+            remove()
+        super().close(done)
 
     def bind(self, address: str, port: int, family: int) -> int:
         """Not for pipes (Node has no such option either)."""

@@ -11,9 +11,10 @@ from .._handles.make import pipe, pipe_listener, tcp, tcp_listener
 from .._names import Record, merge_options, node_names
 from .._validate import bad_type, bad_value, check_port, check_str
 from ..errors import InvalidIPAddressError, state_error, system_error
-from .options import LISTEN_OPTIONS
 
 __all__ = ['BoundSocket']
+
+_OPTIONS = frozenset({'host', 'ipv6_only', 'path', 'port', 'reuse_port'})
 
 
 @node_names
@@ -30,7 +31,7 @@ class BoundSocket:
     def __init__(self, options: Any = None, /, **keywords: Any) -> None:
         if options is not None and not hasattr(options, 'items'):
             bad_type('options', 'a mapping', options)
-        opts = merge_options('BoundSocket', options, keywords, LISTEN_OPTIONS)
+        opts = merge_options('BoundSocket', options, keywords, _OPTIONS)
         path = opts.get('path')
         runtime = _runtime.current()
         self._path: str | None = None
@@ -92,15 +93,23 @@ class BoundSocket:
         """The handle, for a server; this object is used up."""
         handle = self._open()
         self._handle = None
+        # It may have been bound before the loop ran, under the thread's default runtime.
+        handle.move(_runtime.current())
         return handle
 
     def adopt_stream(self) -> Any:
         """A stream handle on the same descriptor, for a socket; this object is used up."""
         listener = self._open()
         self._handle = None
-        handle = pipe(listener.runtime) if self.is_pipe else tcp(listener.runtime)
-        handle.adopt(listener.detach())
-        return handle
+        runtime = _runtime.current()
+        if not self.is_pipe:
+            stream = tcp(runtime)
+            stream.adopt(listener.detach())
+            return stream
+        pipe_stream = pipe(runtime)
+        pipe_stream.adopt(listener.detach())
+        pipe_stream.remove_file = listener.remove_file
+        return pipe_stream
 
     def __enter__(self) -> BoundSocket:
         return self

@@ -1,8 +1,13 @@
 """Trace channels: a small publish and subscribe by name (BX-09).
 
-Published here: ``net.client.socket`` ({socket}) for every client socket made by connect(),
-``net.server.socket`` ({socket}) for every accepted one, and ``tracing:net.server.listen:start``
-({server, options}), ``…:asyncEnd`` ({server}) and ``…:error`` ({server, error}) for listen().
+Published here, under Node's names:
+
+* ``net.client.socket`` {socket}: a client socket was made by ``connect()``, which starts now;
+* ``net.server.socket`` {socket}: a connection was accepted, before 'connection';
+* ``tracing:net.server.listen:asyncStart`` {server, options}: ``listen()`` was called;
+* ``tracing:net.server.listen:asyncEnd`` {server}: it listens, before 'listening';
+* ``tracing:net.server.listen:error`` {server, error}: it does not, before 'error'.
+
 A channel nobody subscribes to costs one test.
 """
 
@@ -12,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._listeners import adapt
 from .._names import node_names
 from .._validate import bad_type, check_callable
 
@@ -28,31 +34,37 @@ class Channel:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._subscribers: tuple[Callable[..., Any], ...] = ()
+        #: What was subscribed, and what is called for it (GEN-19, GEN-13).
+        self._subscribers: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
 
     @property
     def has_subscribers(self) -> bool:
         """Whether anybody listens."""
         return bool(self._subscribers)
 
-    def subscribe(self, fn: Callable[[Any, str], Any]) -> None:
-        """Call ``fn(message, name)`` for every message. Raises ERR_INVALID_ARG_TYPE."""
-        self._subscribers = (*self._subscribers, check_callable('subscription', fn))
+    def subscribe(self, fn: Callable[..., Any]) -> None:
+        """Call ``fn(message, name)`` for every message; it may declare fewer arguments.
 
-    def unsubscribe(self, fn: Callable[[Any, str], Any]) -> bool:
+        Raises ERR_INVALID_ARG_TYPE.
+        """
+        call = adapt(check_callable('subscription', fn))
+        self._subscribers = (*self._subscribers, (fn, call))
+
+    def unsubscribe(self, fn: Callable[..., Any]) -> bool:
         """Stop calling ``fn``; whether it was subscribed."""
-        rest = list(self._subscribers)
-        if fn not in rest:
-            return False
-        rest.remove(fn)
-        self._subscribers = tuple(rest)
-        return True
+        for one in self._subscribers:
+            if one[0] == fn:
+                rest = list(self._subscribers)
+                rest.remove(one)
+                self._subscribers = tuple(rest)
+                return True
+        return False
 
     def publish(self, message: Any) -> None:
         """Give ``message`` to all subscribers; what one of them raises is an uncaught error."""
-        for fn in self._subscribers:
+        for _, call in self._subscribers:
             try:
-                fn(message, self.name)
+                call(message, self.name)
             except Exception as error:
                 _runtime.current().push(_raise, (error,))
 
@@ -74,12 +86,12 @@ def channel(name: str) -> Channel:
     return found
 
 
-def subscribe(name: str, fn: Callable[[Any, str], Any]) -> None:
+def subscribe(name: str, fn: Callable[..., Any]) -> None:
     """Call ``fn(message, name)`` for every message of the channel ``name``."""
     channel(name).subscribe(fn)
 
 
-def unsubscribe(name: str, fn: Callable[[Any, str], Any]) -> bool:
+def unsubscribe(name: str, fn: Callable[..., Any]) -> bool:
     """Undo :func:`subscribe`; whether ``fn`` was subscribed."""
     return channel(name).unsubscribe(fn)
 
@@ -91,6 +103,6 @@ def has_subscribers(name: str) -> bool:
 
 client_socket = channel('net.client.socket')
 server_socket = channel('net.server.socket')
-listen_start = channel('tracing:net.server.listen:start')
+listen_start = channel('tracing:net.server.listen:asyncStart')
 listen_end = channel('tracing:net.server.listen:asyncEnd')
 listen_error = channel('tracing:net.server.listen:error')

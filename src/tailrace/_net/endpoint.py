@@ -185,6 +185,28 @@ class Endpoint(Duplex):
             self._idle.watch(handle)
         self._names = None
 
+    def _give_up(self) -> StreamHandle | None:
+        """Let go of the connection without closing it: another process gets it (CP-03).
+
+        None if there is none. From then on the socket is pending, and has no 'close'.
+        """
+        handle = self._handle
+        if handle is None or self._connecting:
+            return None
+        handle.read_stop()
+        self._stopped_reading()
+        handle.on_read = handle.on_end = handle.on_error = handle.on_buffer = _on_end
+        handle.owner = None
+        if self._idle is not None:
+            self._idle.stop()
+            self._idle = None
+        self._timeout = 0
+        self._set_sink(None)
+        self._counted = (handle.bytes_read, handle.bytes_written)
+        self._handle = None
+        self._server = None
+        return handle
+
     def _on_eof(self) -> None:
         self._push(None)
         if self._r_len == 0:
@@ -317,7 +339,8 @@ class Endpoint(Duplex):
                 # 'finish', as in Node.
                 self._run().soon(callback, None)
             else:
-                callback(None)
+                # Never inside end(): what destroys the socket right after it prevents 'finish'.
+                self._run().push(callback, (None,))
         elif code > 0:
             callback(system_error(code, 'shutdown'))
 
@@ -330,27 +353,28 @@ class Endpoint(Duplex):
         had_error = error is not None
         machine, self._under_way = self._under_way, None
         handle, self._handle = self._handle, None
+
+        def closed() -> None:
+            if had_error:
+                # One turn of the loop later, so that a task that waits for the error (an
+                # `async for`) sees it before 'close', as in Node.
+                self._run().soon(self._closed, True)
+            else:
+                self._closed(False)
+
         if handle is not None:
             self._counted = (handle.bytes_read, handle.bytes_written)
             self._names = [None, self._names[1] if self._names is not None else None]
-
-            def closed() -> None:
-                if had_error:
-                    # One turn of the loop later, so that a task that waits for the error (an
-                    # `async for`) sees it before 'close', as in Node.
-                    self._run().soon(self._closed, True)
-                else:
-                    self._closed(False)
 
             if not (self._reset_asked and handle.reset(closed) == DONE):
                 handle.close(closed)
             self._reset_asked = False
             callback(error)
-        elif machine is not None and machine.abort(lambda: self._closed(had_error)):
+        elif machine is not None and machine.abort(closed):
             callback(error)
         elif machine is not None:
             callback(error)
-            self._run().soon(self._closed, had_error)
+            self._run().soon(closed)
         else:
             callback(error)
             self._run().push(self._closed, (None,))

@@ -17,14 +17,30 @@ from .._dns.lookup import lookup
 from .._handles import DONE, ListenHandle
 from .._handles.make import open_listener, pipe_listener, tcp_listener
 from .._validate import bad_type, bad_value, check_port, check_str
-from ..errors import system_error
+from ..errors import NodeOSError, system_error
 from .bound import BoundSocket
 from .options import is_pipe_name
 
-__all__ = ['Listening']
+__all__ = ['Listening', 'set_share']
 
 #: Not 512: Linux rounds the queue up to the next power of two (PF-02).
 DEFAULT_BACKLOG = 511
+
+
+#: Asks for a listening handle: ``share(server, what, done)``; see :func:`set_share`.
+Share = Callable[[Any, dict[str, Any], Callable[[int, ListenHandle | None], object]], object]
+_share: Share | None = None
+
+
+def set_share(share: Share | None) -> None:
+    """Let servers that do not ask for ``exclusive`` or ``reuse_port`` ask ``share`` for a handle.
+
+    The one seam for cluster workers (CL-04). ``what`` has ``address`` (None: any), ``port`` (-1 for
+    a path), ``family`` (4, 6, or -1 for a path), ``backlog``, ``ipv6_only``, ``mode`` (bits for the
+    socket file), and ``fd`` or None. ``done(errno, handle)`` is called later, once.
+    """
+    global _share
+    _share = share
 
 
 class Listening:
@@ -65,7 +81,7 @@ class Listening:
             bad_value('options', 'given with a usable port, path, handle or fd', given)
 
     def cancel(self) -> None:
-        """The server was closed: a lookup under way comes to nothing."""
+        """The server was closed, or listens elsewhere: a lookup under way comes to nothing."""
         self._cancelled = True
         request, self._request = self._request, None
         if request is not None:
@@ -91,10 +107,14 @@ class Listening:
 
     def _listen_on_fd(self, fd: int) -> None:
         """LS-11: the descriptor itself becomes the server's."""
+        if self._shared(None, -1, 4, fd=fd):
+            return
         self._listen_on(open_listener(self._runtime, fd, False))
 
     def _listen_anywhere(self, port: int) -> None:
         """LS-25, PF-03: one dual-stack socket, or IPv4 where there is no IPv6 (AM-10)."""
+        if self._shared(None, port, 4):
+            return
         handle = tcp_listener(self._runtime)
         only = bool(self._options.get('ipv6_only'))
         reuse = bool(self._options.get('reuse_port'))
@@ -109,6 +129,8 @@ class Listening:
         self._listen_on(handle, address, port)
 
     def _listen_on_address(self, address: str, port: int, family: int) -> None:
+        if self._shared(address, port, family):
+            return
         handle = tcp_listener(self._runtime)
         only = bool(self._options.get('ipv6_only'))
         code = handle.bind(address, port, family, only, bool(self._options.get('reuse_port')))
@@ -125,6 +147,8 @@ class Listening:
         if bits and path.startswith('\0'):
             bad_value('options.path', 'no abstract name with readable_all or writable_all', path)
         self._follow_signal()
+        if self._shared(path, -1, -1, mode=bits):
+            return
         handle = pipe_listener(self._runtime)
         code = handle.bind_path(path)
         if code != DONE:
@@ -138,6 +162,41 @@ class Listening:
                 self._stop_following()
                 raise system_error(code, 'chmod', path=path)
         self._listen_on(handle, path, -1)
+
+    def _shared(
+        self, address: str | None, port: int, family: int, mode: int = 0, fd: int | None = None
+    ) -> bool:
+        """Whether another process is asked for the handle (CL-04, CL-05, CL-11)."""
+        options = self._options
+        if _share is None or options.get('exclusive') or options.get('reuse_port'):
+            return False
+        server = self._server
+        server._pending.add(self)
+
+        def answered(code: int, handle: ListenHandle | None) -> None:
+            if self._cancelled:
+                if handle is not None:
+                    handle.close()
+                return
+            if handle is not None:
+                self._listen_on(handle, address, port)
+                return
+            if family == -1:
+                server._path = address
+            self._stop_following()
+            server._failed(self, self._error(code, 'bind', address, port))
+
+        what = {
+            'address': address,
+            'port': port,
+            'family': family,
+            'backlog': self._backlog,
+            'ipv6_only': bool(options.get('ipv6_only')),
+            'mode': mode,
+            'fd': fd,
+        }
+        _share(server, what, answered)
+        return True
 
     # -- host names -------------------------------------------------------------------------------
 
@@ -154,12 +213,7 @@ class Listening:
                 self._server._failed(self, error)
                 return
             address, family = _first_usable(answers)
-            if self._server._handle is not None:
-                # Another listen() has overtaken the lookup: as in Node this one joins it.
-                self._server._handle.listen(self._backlog)
-                self._runtime.push(self._server._listening_nt, (self,))
-            else:
-                self._listen_on_address(address, port, family)
+            self._listen_on_address(address, port, family)
 
         literal = is_ip(host)
         if literal:
@@ -186,14 +240,17 @@ class Listening:
         self._runtime.push(self._server._listening_nt, (self,))
 
     def _fail(self, code: int, address: str | None, port: int | None) -> None:
-        reason: int | str = code
-        if port == -1 and system_error(code, 'listen').code == 'ENOENT':
-            # libuv, and so Node, says EACCES of a directory that is not there.
-            reason = 'EACCES'
-        error = system_error(reason, 'listen', address=address, port=port)
         self._stop_following()
         self._server._pending.add(self)
+        error = self._error(code, 'listen', address, port)
         self._runtime.push(self._server._failed, (self, error))
+
+    def _error(self, code: int, syscall: str, address: str | None, port: int | None) -> NodeOSError:
+        reason: int | str = code
+        if port == -1 and system_error(code, syscall).code == 'ENOENT':
+            # libuv, and so Node, says EACCES of a directory that is not there.
+            reason = 'EACCES'
+        return system_error(reason, syscall, address=address, port=port)
 
     def _follow_signal(self) -> None:
         """LS-23: an abort is a close(); the listener goes when the server closes (AB-06)."""

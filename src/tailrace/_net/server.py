@@ -7,8 +7,8 @@ on them, and the order of 'listening', 'connection', 'drop' and 'close'.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
 
 from .. import _runtime
 from .._addr import BlockList
@@ -30,6 +30,16 @@ from .socket import Socket
 __all__ = ['Server', 'create_server']
 
 _T = TypeVar('_T', bound='Server')
+
+
+class Holder(Protocol):
+    """A child process that holds connections of a server."""
+
+    def count(self, done: Callable[[Exception | None, int], object]) -> None:
+        """Call ``done(error, count)`` later: how many of them are open there."""
+
+    def when_empty(self, done: Callable[[], object]) -> None:
+        """Call ``done()`` once none is open there any more, or the child has ended."""
 
 
 @node_names
@@ -76,6 +86,8 @@ class Server(Serving):
         self.high_water_mark = get_default_high_water_mark() if mark is None or mark < 0 else mark
         self.block_list = checked_block_list(opts.get('block_list'))
         self._max_connections: int | float | None = None
+        #: In a cluster worker: who hears that the count or the limit has changed.
+        self._on_count: Callable[[], object] | None = None
         self.max_connections = opts.get('max_connections')
         self._drop_max_connection: bool | None = None
         self._handle: ListenHandle | None = None
@@ -84,6 +96,8 @@ class Server(Serving):
         self._path: str | None = None
         self._has_listened = False
         self._connections = 0
+        #: Child processes that were sent connections of this server, see :meth:`_handed_over`.
+        self._holders: list[Holder] = []
         self._sent_to_children = False
         self._refed = True
         self._init_serving()
@@ -114,7 +128,12 @@ class Server(Serving):
             self.once('listening', callback)
         if channels.listen_start.has_subscribers:
             channels.listen_start.publish({'server': self, 'options': dict(plain)})
+        overtaken = list(self._pending)
         Listening(self, plain).start()
+        for attempt in overtaken:
+            # Still looking its host up; its callback runs at the 'listening' of this call.
+            attempt.cancel()
+            self._pending.discard(attempt)
         return self
 
     def _bound(self, handle: ListenHandle, path: str | None) -> None:
@@ -187,6 +206,8 @@ class Server(Serving):
             handle.close()
             raise
         self._connections += 1
+        if self._on_count is not None:
+            self._on_count()
         if channels.server_socket.has_subscribers:
             channels.server_socket.publish({'socket': sock})
         self._arrived(sock)
@@ -214,7 +235,29 @@ class Server(Serving):
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
         self._sockets.pop(sock, None)
+        if self._on_count is not None:
+            self._on_count()
         self._emit_close_if_drained()
+
+    def _has_room(self) -> bool:
+        """In a cluster worker: whether a connection may come here rather than go elsewhere."""
+        limit = self._max_connections
+        return limit is None or self._connections < limit or bool(self._drop_max_connection)
+
+    def _handed_over(self, holder: Holder) -> None:
+        """A connection went to a child process: it counts there now (CP-06 to CP-09)."""
+        self._sent_to_children = True
+        if holder not in self._holders:
+            self._holders.append(holder)
+        self._connections -= 1
+        if self._on_count is not None:
+            self._on_count()
+        self._emit_close_if_drained()
+
+    def _holder_gone(self, holder: Holder) -> None:
+        """That child has ended, or holds none any more and never will."""
+        if holder in self._holders:
+            self._holders.remove(holder)
 
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
@@ -222,17 +265,49 @@ class Server(Serving):
     def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
+        Connections that were sent to child processes are asked for there (CP-07): one that ends
+        meanwhile has none; one that cannot be asked gives ERR_CHILD_CLOSED_BEFORE_REPLY (AM-64).
         Returns the server; without a callback an awaitable of the count.
         """
         if callback is None:
             return self._count()
         if not callable(callback):
             bad_type('callback', 'a function', callback)
-        _runtime.current().push(adapt(callback), (None, self._connections))
+        self._ask_count(adapt(callback))
         return self
 
+    def _ask_count(self, done: Callable[[Exception | None, int | None], object]) -> None:
+        total, waiting = self._connections, len(self._holders)
+        if not waiting:
+            _runtime.current().push(done, (None, total))
+            return
+        failure: Exception | None = None
+
+        def counted(error: Exception | None, count: int) -> None:
+            nonlocal total, waiting, failure
+            total += count
+            failure = failure or error
+            waiting -= 1
+            if not waiting:
+                done(failure, None if failure is not None else total)
+
+        for holder in list(self._holders):
+            holder.count(counted)
+
     async def _count(self) -> int:
-        return self._connections
+        if not self._holders:
+            return self._connections
+        future = _runtime.new_future()
+
+        def done(error: Exception | None, count: int | None) -> None:
+            if not future.done():
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(count)
+
+        self._ask_count(done)
+        return int(await future)
 
     @property
     def connections(self) -> int | None:
@@ -255,6 +330,8 @@ class Server(Serving):
             if value != value or value == float('inf'):
                 value = None
         self._max_connections = value
+        if self._on_count is not None:
+            self._on_count()
 
     @property
     def drop_max_connection(self) -> bool | None:
@@ -264,6 +341,8 @@ class Server(Serving):
     @drop_max_connection.setter
     def drop_max_connection(self, value: bool | None) -> None:
         self._drop_max_connection = value
+        if self._on_count is not None:
+            self._on_count()
 
     # -- closing ----------------------------------------------------------------------------------
 
@@ -292,8 +371,21 @@ class Server(Serving):
         return self
 
     def _emit_close_if_drained(self) -> None:
-        if self._handle is None and not self._connections:
+        if self._handle is not None or self._connections:
+            return
+        waiting = len(self._holders)
+        if not waiting:
             _runtime.current().push(self._close_nt, ())
+            return
+
+        def empty() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting and self._handle is None and not self._connections:
+                _runtime.current().push(self._close_nt, ())
+
+        for holder in list(self._holders):
+            holder.when_empty(empty)
 
     def _close_nt(self) -> None:
         self.emit('close')

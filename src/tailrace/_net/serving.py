@@ -27,6 +27,7 @@ __all__ = ['Connections', 'Serving']
 
 #: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
 _GONE = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
+_PACKAGE = __name__.partition('.')[0] + '.'
 
 
 @node_names
@@ -204,8 +205,19 @@ class Handling:
         sock = self._sock
         if not sock.destroyed:
             sock.destroy(error)
-        elif error is not sock.errored and getattr(error, 'code', None) not in _GONE:
+        elif error is sock.errored:
+            # The connection broke under a handler that did not catch it: news, but no reason to
+            # end a program that serves others. ECANCELED: the program itself destroyed it.
+            heard = not all(map(_is_ours, sock.listeners('error')))
+            if not heard and getattr(error, 'code', None) != 'ECANCELED':
+                _runtime.current().report(error, sock)
+        elif getattr(error, 'code', None) not in _GONE:
             raise error
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    """Whether a listener belongs to an awaitable of this package, which raises what it hears."""
+    return (getattr(function, '__module__', None) or '').startswith(_PACKAGE)
 
 
 class Arrivals:
@@ -273,7 +285,7 @@ class Arrivals:
             await server._wait_listening()
         if server._handle is None:
             return None
-        future = _runtime.new_future()
+        future: Any = _runtime.new_future()
         self._waiting.append(future)
         self.hold_back()
         try:

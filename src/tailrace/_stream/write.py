@@ -306,7 +306,9 @@ class WriteSide(ModeSide):
             return
         self._w |= W_FLUSHING
         # Asked for anew each time: a listener that hears of a chunk may write the next one.
-        while not self._w & W_WRITING:
+        # Nothing goes out after a chunk that failed.
+        error = self._error
+        while not self._w & W_WRITING and self._error is error:
             buffer = self._w_buf
             if not buffer:
                 break

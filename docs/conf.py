@@ -1,0 +1,72 @@
+"""Sphinx's settings: MyST pages, the furo theme, and a reference made from the docstrings.
+
+    python -m sphinx -W --keep-going -b html docs build/docs
+
+Made while building: the tables of Node's names and of the errors' codes, in ``docs/_generated``
+(see names.py), and beside every documented member the spelling that Node has for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / 'src'), str(HERE)]
+
+from tailrace import _names  # noqa: E402
+
+project = 'tailrace'
+author = 'the tailrace authors'
+project_copyright = author
+release = '0.1'
+
+extensions = ['myst_parser', 'sphinx.ext.autodoc']
+exclude_patterns = ['_generated/*']
+myst_enable_extensions = ['colon_fence', 'deflist']
+myst_heading_anchors = 3
+html_theme = 'furo'
+html_title = 'tailrace'
+html_copy_source = False
+html_show_sphinx = False
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'none'
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = 'hide'
+
+
+def node_spelling(
+    app: Any, what: str, name: str, obj: object, options: Any, lines: list[str]
+) -> None:
+    """Say Node's spelling above the text of a member, where it differs."""
+    last = name.rpartition('.')[2]
+    other = _names.camel(last)
+    if what not in ('module', 'class', 'exception') and other != last:
+        lines[:0] = [f'*In Node:* ``{other}``', '']
+
+
+def skip(app: Any, what: str, name: str, obj: object, skipped: bool, options: Any) -> bool | None:
+    """Leave out Node's spellings as entries of their own."""
+    node = name[:1].islower() and _names.snake(name) != name
+    return True if node and what in ('class', 'exception') else None
+
+
+def write_generated(app: Any) -> None:
+    """Write the tables of names and of codes, where they changed."""
+    import names
+
+    for name, lines in (('names', names.page()), ('codes', names.codes())):
+        target = HERE / '_generated' / f'{name}.md'
+        text = '\n'.join(lines) + '\n'
+        target.parent.mkdir(exist_ok=True)
+        if not target.exists() or target.read_text('utf-8') != text:
+            target.write_text(text, 'utf-8')
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect('builder-inited', write_generated)
+    app.connect('autodoc-process-docstring', node_spelling)
+    app.connect('autodoc-skip-member', skip)

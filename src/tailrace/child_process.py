@@ -1,0 +1,11 @@
+"""Node's ``child_process.fork``: a child Python with a message channel.
+
+``from tailrace import child_process``; the child's side is :mod:`tailrace.process`.
+"""
+
+from ._cluster.child import ChildProcess, fork
+from ._names import module_names
+
+__all__ = ['ChildProcess', 'fork']
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())

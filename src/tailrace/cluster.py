@@ -1,0 +1,61 @@
+"""Node's ``cluster``: one server in several processes.
+
+::
+
+    from tailrace import cluster, net
+
+    if cluster.is_primary:
+        for _ in range(4):
+            cluster.fork()
+    else:
+        net.create_server(lambda sock: sock.end('hello')).listen(8000)
+
+Run with ``python -m tailrace script.py``, or end the script with ``tailrace.run()``. Servers of
+workers that listen on the same address share its connections: in turn by default. There are also
+``settings``, ``workers``, ``worker``, ``is_primary``, ``is_worker`` and ``scheduling_policy``.
+"""
+
+from ._cluster.face import face as _face
+from ._cluster.primary import SCHED_NONE, SCHED_REUSEPORT, SCHED_RR
+from ._cluster.serve import serve
+from ._cluster.state import cluster as _cluster
+from ._cluster.worker import Worker
+from ._names import module_names
+
+add_listener = _cluster.add_listener
+emit = _cluster.emit
+listener_count = _cluster.listener_count
+off = _cluster.off
+on = _cluster.on
+once = _cluster.once
+remove_all_listeners = _cluster.remove_all_listeners
+remove_listener = _cluster.remove_listener
+disconnect = _cluster.disconnect
+fork = _cluster.fork
+setup_primary = _cluster.setup_primary
+
+__all__ = [
+    'SCHED_NONE',
+    'SCHED_REUSEPORT',
+    'SCHED_RR',
+    'Worker',
+    'add_listener',
+    'disconnect',
+    'emit',
+    'fork',
+    'listener_count',
+    'off',
+    'on',
+    'once',
+    'remove_all_listeners',
+    'remove_listener',
+    'serve',
+    'setup_primary',
+]
+
+__getattr__, __dir__ = module_names(__name__, __all__, globals())
+_face(
+    __name__,
+    _cluster,
+    ('is_primary', 'is_worker', 'scheduling_policy', 'settings', 'worker', 'workers'),
+)

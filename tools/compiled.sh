@@ -1,0 +1,15 @@
+#!/bin/sh
+# tools/compiled.sh [ARGS...]   the tests, the corpus among them, on the compiled build
+# Copies the project to a temporary folder, compiles there (see hatch_build.py) and runs pytest
+# with ARGS. PYTHON=... picks the interpreter, which needs the development tools and setuptools.
+set -eu
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+: "${PYTHON:=python3}"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cp -R "$root/bench" "$root/docs" "$root/hatch_build.py" "$root/pyproject.toml" "$root/README.md" \
+    "$root/CHANGELOG.md" "$root/run" "$root/test" "$root/src" "$root/tests" "$root/tools" "$folder/"
+"$PYTHON" "$root/hatch_build.py" "$folder/src" >/dev/null
+cd "$folder"
+"$PYTHON" -c 'import sys; sys.path.insert(0, "src"); import tailrace._tick as t; print(t.__file__)'
+"$PYTHON" -m pytest "$@"
