@@ -88,7 +88,7 @@ class Runtime(Ticks):
         #: The handle layer's registrations on this loop; made and known by that layer only.
         self.engine: Any = None
         #: Whether :func:`run` runs the loop, so that an exception ends the program.
-        self.owned = False
+        self.owned: bool = False
         self.failure: BaseException | None = None
         #: What keeps the program alive → since when (time.monotonic).
         self.holders: dict[Holder, float] = {}
@@ -96,7 +96,7 @@ class Runtime(Ticks):
         self.tasks: set[asyncio.Future[Any]] = set()
         #: The time of timers, in seconds; tests put another in its place, which only they move.
         self.clock: Callable[[], float] = time.monotonic
-        self.frozen = False
+        self.frozen: bool = False
         self._heap: list[tuple[float, int, Timer]] = []
         self._heap_call: asyncio.TimerHandle | None = None
         self._immediates: list[Immediate] = []
@@ -384,8 +384,8 @@ class Timer:
         self._repeat = repeat
         self._refed = True
         #: The queue entry that counts: an entry with another number is a stale one.
-        self.number = -1
-        self.when = 0.0
+        self.number: int = -1
+        self.when: float = 0.0
         self.refresh()
 
     def is_entry(self, number: int) -> bool:

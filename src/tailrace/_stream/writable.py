@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._names import node_names
 from ..errors import state_error
@@ -40,7 +40,14 @@ class Writable(Stream):
     def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         self._init_stream(stream_options('Writable', options, keywords), False, True)
 
-    write = WriteSide._write_chunk
+    if TYPE_CHECKING:
+
+        def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
+            """Write ``chunk``: str, or anything bytes-like; False: wait for 'drain' (ST-15)."""
+            raise NotImplementedError
+
+    else:
+        write = WriteSide._write_chunk
 
     def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Any:
         """Write nothing after ``chunk`` (if any); then 'finish' (ST-16, ST-17, SK-23).
