@@ -217,6 +217,7 @@ class Server(Serving):
             # Blamed on the connection, not on the server: elsewhere than under tailrace.run() the
             # one is destroyed and the other goes on (design, section 2).
             handle.runtime.uncaught(error, sock)
+        self._announced = None
 
     def _blocked(self, handle: StreamHandle) -> bool:
         peer = handle.get_peer_name()
