@@ -22,7 +22,7 @@ from ._cluster.primary import SCHED_NONE, SCHED_REUSEPORT, SCHED_RR
 from ._cluster.serve import serve
 from ._cluster.state import cluster as _cluster
 from ._cluster.worker import Worker
-from ._names import module_names
+from ._names import module_names as _module_names
 
 _Function = _typing.Callable[..., _typing.Any]
 
@@ -66,7 +66,7 @@ if _typing.TYPE_CHECKING:
     workers: dict[int, Worker]
 else:
     # Node's spellings; a type checker would take every name for one.
-    __getattr__, __dir__ = module_names(__name__, __all__, globals())
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(
     __name__,
     _cluster,

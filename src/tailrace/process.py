@@ -9,7 +9,7 @@ import typing as _typing
 from ._cluster.face import face as _face
 from ._cluster.process import Process
 from ._cluster.process import process as _process
-from ._names import module_names
+from ._names import module_names as _module_names
 
 _Function = _typing.Callable[..., _typing.Any]
 
@@ -44,5 +44,5 @@ if _typing.TYPE_CHECKING:
     pid: int
 else:
     # Node's spellings; a type checker would take every name for one.
-    __getattr__, __dir__ = module_names(__name__, __all__, globals())
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(__name__, _process, ('channel', 'connected', 'pid'))
