@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .._names import node_names
 from . import pipe as _pipe
@@ -81,12 +81,12 @@ class Readable(Framing, Stream):
         """
         return self._take(size)
 
-    def pause(self) -> Any:
+    def pause(self) -> Self:
         """Stop 'data' events until :meth:`resume`; emits 'pause' (ST-05, SK-27)."""
         self._pause()
         return self
 
-    def resume(self) -> Any:
+    def resume(self) -> Self:
         """Let data flow; without a 'data' listener it is dropped; emits 'resume' (SK-37)."""
         self._resume()
         return self
@@ -95,7 +95,7 @@ class Readable(Framing, Stream):
         """Whether :meth:`pause` was called and not undone."""
         return bool(self._r & R_PAUSED or self._r & R_STOPPED)
 
-    def set_encoding(self, encoding: str | None = None, /) -> Any:
+    def set_encoding(self, encoding: str | None = None, /) -> Self:
         """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
 
         ``None`` and empty text mean utf8. What is buffered is converted.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .._names import node_names
 from ..errors import state_error
@@ -49,7 +49,7 @@ class Writable(Stream):
     else:
         write = WriteSide._write_chunk
 
-    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Any:
+    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
         """Write nothing after ``chunk`` (if any); then 'finish' (ST-16, ST-17, SK-23).
 
         Forms: ``end()``, ``end(callback)``, ``end(chunk)``, ``end(chunk, callback)``,
@@ -68,7 +68,7 @@ class Writable(Stream):
         """Undo one :meth:`cork`; the last one writes everything as one vectored write."""
         self._do_uncork()
 
-    def set_default_encoding(self, encoding: str, /) -> Any:
+    def set_default_encoding(self, encoding: str, /) -> Self:
         """The encoding of text given without one (ST-22). Raises ERR_UNKNOWN_ENCODING."""
         self._w_encoding = canonical(encoding)
         return self
