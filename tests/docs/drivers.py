@@ -184,3 +184,14 @@ def node_echo(program: Program) -> None:
         assert all_of(sock) == b''
     assert program.line() == 'client disconnected'
     program.interrupt()
+
+
+def served(program: Program) -> None:
+    """Two workers answer in turn; SIGTERM ends all."""
+    assert {program.line(), program.line()} == {'worker 1 listens', 'worker 2 listens'}
+    seen = set()
+    for _ in range(4):
+        with program.client() as sock:
+            seen.add(all_of(sock).split()[0])
+    assert seen == {b'1', b'2'}
+    program.process.send_signal(signal.SIGTERM)
