@@ -247,11 +247,18 @@ class Runtime(Ticks):
 _local = threading.local()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def _no_loop_yet() -> asyncio.AbstractEventLoop | None:
     # asyncio is imported only when somebody needs a loop: it is most of the import time, and
-    # while nobody has imported it no loop can be running.
+    # while nobody has imported it no loop can be running. From then on it is asked directly.
+    global _running_loop
     events = sys.modules.get('asyncio.events')
-    return None if events is None else events._get_running_loop()
+    if events is None or not hasattr(events, '_get_running_loop'):
+        return None
+    _running_loop = events._get_running_loop
+    return _running_loop()
+
+
+_running_loop: Callable[[], asyncio.AbstractEventLoop | None] = _no_loop_yet
 
 
 def current() -> Runtime:

@@ -4,8 +4,8 @@
 """
 
 from ._cluster.child import ChildProcess, fork
-from ._names import module_names
+from ._names import module_names as _module_names
 
 __all__ = ['ChildProcess', 'fork']
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())

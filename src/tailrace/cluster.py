@@ -20,7 +20,7 @@ from ._cluster.primary import SCHED_NONE, SCHED_REUSEPORT, SCHED_RR
 from ._cluster.serve import serve
 from ._cluster.state import cluster as _cluster
 from ._cluster.worker import Worker
-from ._names import module_names
+from ._names import module_names as _module_names
 
 add_listener = _cluster.add_listener
 emit = _cluster.emit
@@ -53,7 +53,7 @@ __all__ = [
     'setup_primary',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(
     __name__,
     _cluster,

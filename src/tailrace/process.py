@@ -7,7 +7,7 @@ True until the channel is closed. ``process.pid`` and ``process.channel`` are th
 from ._cluster.face import face as _face
 from ._cluster.process import Process
 from ._cluster.process import process as _process
-from ._names import module_names
+from ._names import module_names as _module_names
 
 add_listener = _process.add_listener
 disconnect = _process.disconnect
@@ -34,5 +34,5 @@ __all__ = [
     'send',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+__getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(__name__, _process, ('channel', 'connected', 'pid'))

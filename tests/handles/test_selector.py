@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
+import gc
 import os
 import selectors
 import signal
@@ -210,13 +211,13 @@ def test_ctrl_c_ends_run(ends):
         tailrace.set_timeout(os.kill, 1, os.getpid(), signal.SIGINT)
         tailrace.set_timeout(other.sendall, 2, b'x')
 
-    with pytest.raises(KeyboardInterrupt):
-        tailrace.run(main)
-    # What the program left open is its own; here it is closed with the loop.
-    import gc
-
-    with pytest.warns(ResourceWarning, match='unclosed handle'):
+    def interrupted():
+        with pytest.raises(KeyboardInterrupt):
+            tailrace.run(main)
         gc.collect()
+
+    # What the program left open is its own, and told when it is collected.
+    pytest.warns(ResourceWarning, interrupted, match='unclosed handle')
 
 
 def test_it_is_a_selector():

@@ -15,7 +15,7 @@ from .._addr import BlockList
 from .._handles import ListenHandle, StreamHandle
 from .._listeners import adapt
 from .._names import Record, node_names
-from .._stream.marks import get_default_high_water_mark
+from .._stream.marks import get_default_high_water_mark, mark_of
 from .._validate import bad_type, check_number
 from .._waiting import first_of
 from ..errors import state_error, system_error
@@ -183,8 +183,12 @@ class Server(Serving):
 
     # -- connections ------------------------------------------------------------------------------
 
-    def _stream_options(self) -> dict[str, Any]:
-        return {'allow_half_open': self.allow_half_open, 'high_water_mark': self.high_water_mark}
+    def _mark(self) -> int:
+        """The high-water mark of a connection; anybody may have set the attribute to anything."""
+        mark = self.high_water_mark
+        if type(mark) is int and mark >= 0:
+            return mark
+        return mark_of({'high_water_mark': mark}, 'readable', False)
 
     def _incoming(self, handle: StreamHandle) -> None:
         limit = self._max_connections

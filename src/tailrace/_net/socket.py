@@ -56,14 +56,15 @@ class Socket(Endpoint):
         """A server's side of a new connection; the server has set its options already."""
         self = cls.__new__(cls)
         self._init_fields()
-        self._init_stream(server._stream_options(), True, True)
+        self._init_plain(server._mark(), server.allow_half_open)
         self._init_socket_stream()
         self._server = server
         self._attach(handle)
         if server.pause_on_connect:
             self._r |= R_STOPPED
         else:
-            self._take(0)
+            self._reads_by_itself()
+            handle.read_start()
         return self
 
     # -- connecting and closing -------------------------------------------------------------------
