@@ -184,3 +184,16 @@ def node_echo(program: Program) -> None:
         assert all_of(sock) == b''
     assert program.line() == 'client disconnected'
     program.interrupt()
+
+
+def served(program: Program) -> None:
+    """Two workers answer in turn; SIGTERM ends all."""
+    said = ''
+    while said.count('listens') < 2:  # the words of the two may be mixed up
+        said += program.process.stdout.read(1)  # type: ignore[union-attr]
+    seen = set()
+    for _ in range(4):
+        with program.client() as sock:
+            seen.add(all_of(sock).split()[0])
+    assert seen == {b'1', b'2'}
+    program.process.send_signal(signal.SIGTERM)

@@ -12,6 +12,7 @@ import pytest
 import tailrace
 from tailrace import net
 from tailrace._dns.lookup import system_resolver
+from tailrace.stream import Readable
 
 TESTS = Path(__file__).resolve().parent.parent
 PAGE = (TESTS.parent / 'docs' / 'deviations.md').read_text('utf-8')
@@ -51,6 +52,20 @@ def test_cn22_block_list_of_connect_counts(run: Any) -> None:
             await sock
         assert caught.value.code == 'ERR_IP_BLOCKED'
         await server.async_dispose()
+
+    run(main)
+
+
+def test_st13_end_comes_after_the_chunk_that_it_came_with(run: Any) -> None:
+    async def main() -> None:
+        seen: list[Any] = []
+        readable = Readable(read=lambda size: None)
+        readable.on('end', lambda: seen.append('end'))
+        readable.push(b'x')
+        readable.push(None)
+        async for chunk in readable:
+            seen.append(chunk)
+        assert seen == [b'x', 'end']
 
     run(main)
 
