@@ -92,8 +92,9 @@ def test_serve_without_restart_ends_with_its_workers(start):
     assert running.process.returncode == 0
 
 
-def test_a_reload_under_load_refuses_nothing(start):
-    running = serve(start, 'workers=2')
+@pytest.mark.parametrize('policy', ['rr', 'none'])
+def test_a_reload_under_load_refuses_nothing(start, policy):
+    running = serve(start, f'workers=2, policy={policy!r}')
     old, port = up(running, 2)
 
     async def main():

@@ -18,6 +18,7 @@ from .. import _runtime
 from .._listeners import Listener
 from .._validate import check_callable, check_int, milliseconds
 from ..errors import InvalidArgValueError
+from .child import check_platform
 from .inside import Inside
 from .primary import SCHED_NONE, SCHED_REUSEPORT, SCHED_RR, Primary
 from .state import cluster
@@ -63,8 +64,9 @@ def serve(
     returns; a second one kills them.
 
     Returns None in both kinds of processes. Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE,
-    ERR_INVALID_ARG_VALUE; RuntimeError inside a running event loop.
+    ERR_INVALID_ARG_VALUE, ERR_FEATURE_UNAVAILABLE_ON_PLATFORM; RuntimeError inside a running loop.
     """
+    check_platform()
     check_callable('target', target)
     count = len(_processors()) if workers is None else check_int('workers', workers, 1, 4096)
     if policy is not None and policy not in _POLICIES:
