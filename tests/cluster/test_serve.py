@@ -113,6 +113,19 @@ def test_a_reload_under_load_refuses_nothing(start, policy):
     running.end()
 
 
+def test_a_reload_asked_for_during_a_reload_is_not_forgotten(start):
+    """What the first one starts may have read the old configuration."""
+    running = serve(start, 'workers=1')
+    up(running, 1)
+    running.signal(signal.SIGHUP)
+    (second,), _ = up(running, 1)  # it listens; the primary may not have heard of it
+    running.signal(signal.SIGHUP)
+    (third,), _ = up(running, 1)
+    assert second != third
+    running.signal(signal.SIGTERM)
+    running.end()
+
+
 def test_a_reload_that_fails_keeps_the_old_worker(start, tmp_path):
     running = serve(
         start,
