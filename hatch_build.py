@@ -59,9 +59,12 @@ setup(name='tailrace', packages=[], ext_modules=mypycify({files!r}, opt_level='3
 def compile_into(folder: Path) -> list[Path]:
     """Copy the package to ``folder/tailrace`` and compile there; the extension modules made."""
     target = folder / 'tailrace'
+    source = ROOT / 'src' / 'tailrace'
+    if target.resolve() == source:
+        raise ValueError(f'{target} is the source; it is compiled in a copy')
     shutil.rmtree(target, ignore_errors=True)
     unwanted = shutil.ignore_patterns('__pycache__', '*.so', '*.pyd')
-    shutil.copytree(ROOT / 'src' / 'tailrace', target, ignore=unwanted)
+    shutil.copytree(source, target, ignore=unwanted)
     files = ['--strict', *(f'tailrace/{name}.py' for name in MODULES)]
     with tempfile.TemporaryDirectory() as build:
         script = Path(build) / 'setup.py'

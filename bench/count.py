@@ -80,6 +80,32 @@ def converse(port: int, pid: int, connections: int, batches: int, size: int) -> 
             sock.close()
 
 
+def visit(port: int, pid: int, connections: int, batches: int, size: int) -> None:
+    """`batches` times: connect `connections` times, one message and its echo on each, close."""
+    message = bytes(size)
+    try:
+        for _ in range(batches):
+            suspend(pid)
+            socks = [
+                socket.create_connection(('127.0.0.1', port), ANSWER_SECONDS)
+                for _ in range(connections)
+            ]
+            for sock in socks:
+                sock.sendall(message)
+            os.kill(pid, signal.SIGCONT)
+            for sock in socks:
+                take(sock, size)
+            suspend(pid)
+            for sock in socks:
+                sock.close()
+            os.kill(pid, signal.SIGCONT)
+    except OSError as error:
+        raise Failed(f'{type(error).__name__}: {error}') from error
+
+
+WORK = {'echo': converse, 'connect': visit}
+
+
 def total(file: Path) -> int:
     """The instructions of a callgrind output file."""
     for line in file.read_text().splitlines():
@@ -89,7 +115,13 @@ def total(file: Path) -> int:
 
 
 def counted(
-    command: list[str], env: dict[str, str], *, connections: int, batches: int, size: int
+    command: list[str],
+    env: dict[str, str],
+    *,
+    connections: int,
+    batches: int,
+    size: int,
+    work: str = 'echo',
 ) -> int:
     """Instructions of a server's life in which it echoed `connections x batches` messages."""
     with tempfile.TemporaryDirectory() as directory:
@@ -102,7 +134,7 @@ def counted(
         if shutil.which('setarch'):
             wrapped = ['setarch', '--addr-no-randomize', *wrapped]
         with launch.server(wrapped, env=env, start_seconds=START_SECONDS) as (process, port):
-            converse(port, process.pid, connections, batches, size)
+            WORK[work](port, process.pid, connections, batches, size)
             process.terminate()
             process.wait(ANSWER_SECONDS)
         if not out.exists():
@@ -117,7 +149,7 @@ def per_message(once: int, twice: int, messages: int) -> float:
 
 def measure(peer: Peer, tools: Tools, options: argparse.Namespace) -> dict[str, Any]:
     env = {**peers.environment(peer), 'PYTHONHASHSEED': '0'}
-    plan = {'connections': options.connections, 'size': options.size}
+    plan = {'connections': options.connections, 'size': options.size, 'work': options.work}
     command = tools.command(peer)
     once = counted(command, env, batches=options.batches, **plan)
     twice = counted(command, env, batches=2 * options.batches, **plan)
@@ -147,6 +179,12 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--peers', default=DEFAULT_PEERS, metavar='A,B')
     parser.add_argument('--connections', type=int, default=20)
     parser.add_argument('--batches', type=int, default=50)
+    parser.add_argument(
+        '--work',
+        choices=sorted(WORK),
+        default='echo',
+        help='messages on open connections, or connections of one message each',
+    )
     parser.add_argument('--size', type=int, default=1024, metavar='BYTES')
     parser.add_argument('--python', default=sys.executable)
     parser.add_argument('--node')
@@ -207,6 +245,7 @@ def main(words: list[str] | None = None) -> int:
         'connections': options.connections,
         'batches': options.batches,
         'size': options.size,
+        'work': options.work,
         'peers': measured,
         'skipped': skipped,
     }

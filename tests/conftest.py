@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
 import sys
 import threading
@@ -124,6 +125,15 @@ def pytest_runtest_makereport(
     if report.when == 'call':
         item.stash[_PASSED] = report.passed
     return report
+
+
+@pytest.fixture(autouse=True)
+def interpreted(request: pytest.FixtureRequest) -> None:
+    """Skip what cannot work on the compiled build (see hatch_build.py)."""
+    if request.node.get_closest_marker('interpreted'):
+        ticks = importlib.import_module('tailrace._tick')
+        if not str(ticks.__file__).endswith('.py'):
+            pytest.skip('the modules are compiled')
 
 
 @pytest.fixture(autouse=True)

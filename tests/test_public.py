@@ -107,6 +107,7 @@ def test_there_are_public_modules() -> None:
     assert {'errors'} <= set(PUBLIC)
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize('name', MODULES)
 def test_public_module_is_what_it_says(name: str) -> None:
     if name in NEEDS:

@@ -7,8 +7,8 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 : "${PYTHON:=python3}"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cp -R "$root/bench" "$root/docs" "$root/hatch_build.py" "$root/pyproject.toml" "$root/README.md" \
-    "$root/CHANGELOG.md" "$root/run" "$root/test" "$root/src" "$root/tests" "$root/tools" "$folder/"
+tar -C "$root" --exclude=.git --exclude='.venv*' --exclude=build --exclude=__pycache__ -cf - . |
+    tar -C "$folder" -xf -
 "$PYTHON" "$root/hatch_build.py" "$folder/src" >/dev/null
 cd "$folder"
 "$PYTHON" -c 'import sys; sys.path.insert(0, "src"); import tailrace._tick as t; print(t.__file__)'

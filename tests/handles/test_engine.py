@@ -200,6 +200,7 @@ def test_an_event_of_a_closed_descriptor_does_not_reach_its_successor(run, pairs
     run(main)
 
 
+@pytest.mark.interpreted
 def test_more_events_than_a_batch(run, pairs, make_log, monkeypatch):
     monkeypatch.setattr(engine_module, 'BATCH', 2)
 
@@ -216,6 +217,7 @@ def test_more_events_than_a_batch(run, pairs, make_log, monkeypatch):
     run(main)
 
 
+@pytest.mark.interpreted
 def test_without_epoll_the_loop_watches(run, ends, make_log, monkeypatch):
     monkeypatch.setattr(engine_module, 'HAS_EPOLL', False)
 

@@ -157,6 +157,7 @@ def test_untaken_descriptors_are_closed_with_the_handle(run, files, make_log):
     run(main)
 
 
+@pytest.mark.interpreted
 def test_truncated_descriptors_are_told_and_none_leaks(run, files, make_log, monkeypatch):
     async def main():
         monkeypatch.setattr(fdpass, 'MAX_FDS', 1)

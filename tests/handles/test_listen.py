@@ -312,6 +312,7 @@ def test_ipc08_abstract_names(run, make_log):
     run(main)
 
 
+@pytest.mark.interpreted
 def test_ipc09_abstract_elsewhere_is_refused(monkeypatch):
     monkeypatch.setattr('tailrace._handles.pipe._ABSTRACT', False)
     assert path_bytes('\0name') is None
@@ -428,6 +429,7 @@ def test_ls16_pf03_v6only_is_explicit(run, only):
     run(main)
 
 
+@pytest.mark.interpreted
 def test_ls17_am13_reuse_port(run, monkeypatch):
     async def main():
         if listen._REUSE_PORT >= 0:
@@ -507,6 +509,7 @@ def test_pause_resume_and_close_in_on_connection(run, make_log):
     run(main)
 
 
+@pytest.mark.interpreted
 def test_accepting_is_bounded_per_event(run, make_log, monkeypatch):
     async def main():
         monkeypatch.setattr(listen, 'MAX_ACCEPT', 2)
@@ -661,6 +664,7 @@ def test_am70_out_of_descriptors(loop_kind):
     assert (result.stdout, result.stderr) == ('fine\n', '')
 
 
+@pytest.mark.interpreted
 def test_am70_without_even_a_spare_accepting_rests(run, make_log, monkeypatch):
     async def main():
         monkeypatch.setattr(listen, 'BACK_OFF', 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,26 @@ def test_sv04_one_connection_event_per_client(run: Any) -> None:
             assert {sock.remote_port for sock in socks} == {one.port, two.port}
             for sock in socks:
                 sock.end()
+        await stopped(server)
+
+    run(main)
+
+
+def test_sv04_a_server_holds_no_connection_that_is_gone(run: Any) -> None:
+    async def main() -> None:
+        server, heard = server_on()
+        port = await started(server)
+        async with client(port):
+            sock = await heard.until('connection')
+            told = Heard(sock, 'close')
+            sock.destroy()
+            await told.until('close')
+        gone = weakref.ref(sock)
+        heard.clear()
+        del sock
+        await turns()
+        gc.collect()
+        assert gone() is None
         await stopped(server)
 
     run(main)

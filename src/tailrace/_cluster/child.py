@@ -129,9 +129,9 @@ class ChildProcess(Talker):
         #: Name of the signal that ended it, or None.
         self.signal_code: str | None = None
         #: Whether :meth:`kill` has sent a signal.
-        self.killed = False
+        self.killed: bool = False
         #: The program and its arguments.
-        self.spawnfile = ''
+        self.spawnfile: str = ''
         self.spawnargs: list[str] = []
         #: Its standard streams where they are pipes, else None.
         self.stdin: Socket | None = None
@@ -142,7 +142,8 @@ class ChildProcess(Talker):
 
     def _start(self, argv: list[str], opts: Mapping[str, Any]) -> None:
         runtime = _runtime.current()
-        self.spawnfile, self.spawnargs = argv[0], argv
+        self.spawnfile = argv[0]
+        self.spawnargs = argv
         stdio = _check_stdio(opts)
         env = _environment(opts.get('env'))
         ours, theirs = socket.socketpair()

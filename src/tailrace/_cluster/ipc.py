@@ -72,8 +72,8 @@ class Channel:
     )
 
     def __init__(self, runtime: Runtime, fd: int, owner: object = None) -> None:
-        self.runtime = runtime
-        self.owner = owner
+        self.runtime: Runtime = runtime
+        self.owner: object = owner
         self.on_message: Callable[[int, Any, list[int] | None], object] = _nothing
         self.on_closed: Callable[[], object] = _nothing
         self._buffer = bytearray()

@@ -102,8 +102,8 @@ class Endpoint(Duplex):
             not wraps or options.get('writable') is not False,
         )
         self._init_socket_stream()
-        self._settings = Settings.of(options)
-        self._block_list = checked_block_list(options.get('block_list'))
+        self._settings: Settings | None = Settings.of(options)
+        self._block_list: BlockList | None = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
         if options.get('handle') is not None:
             self._adopt(options['handle'])
@@ -131,8 +131,8 @@ class Endpoint(Duplex):
         self._attempted: list[str] | None = None
         #: The chunk that was written while connecting: (data, done).
         self._held_write: tuple[Any, Callable[[BaseException | None], object]] | None = None
-        self._settings = Settings.of({})
-        self._block_list = checked_block_list(None)
+        self._settings = None
+        self._block_list = None
         self._idle: Idle | None = None
         self._timeout: int | float | None = None
         self._refed = True

@@ -227,6 +227,10 @@ class ReadSide(Life):
             self._fail(error)
         self._r &= ~R_SYNC
 
+    def _reads_by_itself(self) -> None:
+        """The source of a new stream has begun: what ``_take(0)`` comes to then."""
+        self._r |= R_READING | R_NEED_READABLE
+
     # -- to the consumer ------------------------------------------------------------------------
 
     def _take(self, size: Any = None) -> Any:
