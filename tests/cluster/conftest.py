@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -68,6 +69,7 @@ class Program:
             [sys.executable, '-X', 'dev', '-W', 'error', str(path), *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            bufsize=0,
             stderr=subprocess.PIPE,
             start_new_session=True,
             env=full,
@@ -76,6 +78,8 @@ class Program:
 
     def hear(self) -> list:
         """The next line that somebody said."""
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            pytest.fail('nobody says anything')
         line = self.process.stdout.readline()
         if not line:
             pytest.fail(f'the program ended: {self.process.stderr.read().decode()}')

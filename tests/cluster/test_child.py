@@ -547,3 +547,95 @@ def test_a_child_that_dies_with_a_handle_in_flight_is_reported(program):
         ['second', 'ERR_CHILD_CLOSED_BEFORE_REPLY'],
     ]
     assert said[-1] == ['client close']
+
+
+def test_cp08_close_before_the_last_connection_is_sent(program):
+    """Node 24 never says 'close' here."""
+    said = program("""
+        if len(sys.argv) > 1:
+            def message(m, sock):
+                sock.resume()
+                sock.on('close', lambda: process.disconnect())
+                process.send('have it')
+            process.on('message', message)
+        else:
+            child = child_process.fork(__file__, ['x'])
+            def connection(sock):
+                server.close(lambda: say('closed'))
+                child.send('sock', sock)
+                child.on('message', lambda: (say('have it'), client.end()))
+            server = net.create_server(connection, pause_on_connect=True)
+            def listening():
+                global client
+                client = net.connect(server.address().port).resume()
+            server.listen(0, listening)
+        go()
+    """)
+    assert said == [['have it'], ['closed']]
+
+
+def test_a_lost_handle_that_nobody_asked_about_is_a_warning(program):
+    said = program("""
+        if len(sys.argv) > 1:
+            process.on('message', lambda: None)
+            process.send('up')
+        else:
+            import warnings
+            warnings.showwarning = lambda text, category, *_: say(category.__name__)
+            warnings.simplefilter('always')
+            one, two = socket.socketpair()
+            child = child_process.fork(__file__, ['x'])
+            def up():
+                child.kill('SIGSTOP')
+                child.send('sock', one)
+                child.kill('SIGKILL')
+                one.close()
+                two.close()
+            child.on('message', up)
+        go()
+    """)
+    assert said == [['RuntimeWarning']]
+
+
+def test_without_pidfds_a_thread_waits_for_the_end(program):
+    said = program("""
+        from tailrace._cluster import reaper
+        reaper._open_pidfd = lambda pid: -1
+        if len(sys.argv) > 1:
+            process.send('up')
+            process.on('message', lambda: sys.exit(4))
+        else:
+            child = child_process.fork(__file__, ['x'])
+            child.on('message', lambda: child.send('end'))
+            heard(child, 'child', 'disconnect', 'exit', 'close')
+        go()
+    """)
+    assert sorted(said[:2], key=str) == [['child', 'disconnect'], ['child', 'exit', 4, None]]
+    assert said[2] == ['child', 'close', 4, None]
+
+
+@pytest.mark.parametrize(
+    ('words', 'flags'),
+    [
+        (['python', 'x.py', '-v'], []),
+        (['python', '-X', 'dev', '-Werror', '-O', 'x.py'], ['-X', 'dev', '-Werror', '-O']),
+        (['python', '-I', '-m', 'module', '-v'], ['-I']),
+        (['python', '-c', 'pass'], []),
+        (['python'], []),
+    ],
+)
+def test_a_child_gets_the_flags_of_this_interpreter(monkeypatch, words, flags):
+    from tailrace._cluster.child import interpreter_flags
+
+    monkeypatch.setattr('sys.orig_argv', words)
+    assert interpreter_flags() == flags
+
+
+def test_where_descriptors_cannot_be_sent_there_are_no_children(monkeypatch):
+    from tailrace import child_process, cluster
+
+    monkeypatch.delattr('socket.SCM_RIGHTS')
+    for call in (lambda: child_process.fork('x.py'), lambda: cluster.serve(print)):
+        with pytest.raises(RuntimeError) as caught:
+            call()
+        assert caught.value.code == 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM'

@@ -537,3 +537,61 @@ def test_python_m_tailrace_runs_modules_and_their_workers(start, tmp_path):
         main(['-m', 'pack'])
     """)
     assert running.end() == [['relative']]
+
+
+def test_cl04_a_descriptor_is_the_primarys(program):
+    said = program(
+        ASK
+        + """
+    if cluster.is_primary:
+        bound = net.BoundSocket(host='127.0.0.1')
+        port = bound.address().port
+        def listening(worker, where):
+            say(where.address, where.port > 0)
+            ask(port, lambda text: (say(text), cluster.disconnect(), bound.close()))
+        cluster.on('listening', listening)
+        cluster.fork({'FD': bound.fd()})
+    else:
+        net.create_server(greet).listen(fd=int(os.environ['FD']))
+    go()
+    """
+    )
+    assert said == [[None, True], ['1']]
+
+
+def test_a_worker_without_descriptors_passes_connections_on(program):
+    """RLIMIT_NOFILE in one worker: all clients are served, by that one or the other."""
+    said = program(
+        ASK
+        + """
+    import resource
+    if cluster.is_primary:
+        def listening(ports):
+            held, served = [], []
+            def data(d):
+                served.append(d)
+                if len(served) == 60:
+                    first = served.count(b'1')
+                    say(0 < first < 20, first + served.count(b'2'))
+                    for sock in held:
+                        sock.end()
+                    cluster.disconnect()
+            for _ in range(60):
+                sock = net.connect(ports[0], '127.0.0.1')
+                sock.on('data', data)
+                held.append(sock)
+        when_listening(2, listening)
+    else:
+        def connection(sock):
+            sock.resume()
+            sock.write(str(cluster.worker.id))
+        server = net.create_server(connection)
+        def listening():
+            if cluster.worker.id == 1:
+                highest = max(map(int, os.listdir('/dev/fd')))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 15, highest + 15))
+        server.listen(0, '127.0.0.1', listening)
+    go()
+    """
+    )
+    assert said == [[True, 60]]

@@ -92,8 +92,9 @@ def test_serve_without_restart_ends_with_its_workers(start):
     assert running.process.returncode == 0
 
 
-def test_a_reload_under_load_refuses_nothing(start):
-    running = serve(start, 'workers=2')
+@pytest.mark.parametrize('policy', ['rr', 'none'])
+def test_a_reload_under_load_refuses_nothing(start, policy):
+    running = serve(start, f'workers=2, policy={policy!r}')
     old, port = up(running, 2)
 
     async def main():
@@ -108,6 +109,19 @@ def test_a_reload_under_load_refuses_nothing(start):
     assert became == {'whole': 1500}
     assert {same for _, same in news} == {port}
     assert len({*old, *news[0][0], *news[1][0]}) == 6
+    running.signal(signal.SIGTERM)
+    running.end()
+
+
+def test_a_reload_asked_for_during_a_reload_is_not_forgotten(start):
+    """What the first one starts may have read the old configuration."""
+    running = serve(start, 'workers=1')
+    up(running, 1)
+    running.signal(signal.SIGHUP)
+    (second,), _ = up(running, 1)  # it listens; the primary may not have heard of it
+    running.signal(signal.SIGHUP)
+    (third,), _ = up(running, 1)
+    assert second != third
     running.signal(signal.SIGTERM)
     running.end()
 

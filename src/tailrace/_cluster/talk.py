@@ -8,6 +8,7 @@ goes to ``_on_internal``. This file refuses to know who started whom.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -85,8 +86,9 @@ class Talker(EventEmitter):
 
         Returns False when the channel is closed or a lot waits to be sent already. A failure goes
         to the callback, without one to 'error': ERR_IPC_CHANNEL_CLOSED, or with a handle
-        ERR_CHILD_CLOSED_BEFORE_REPLY when the other process ended before it had it. Raises
-        ERR_INVALID_HANDLE_TYPE, and ERR_INVALID_ARG_TYPE for what JSON cannot say.
+        ERR_CHILD_CLOSED_BEFORE_REPLY when the other process ended before it had it (a
+        RuntimeWarning if nobody listens). Raises ERR_INVALID_HANDLE_TYPE, and ERR_INVALID_ARG_TYPE
+        for what JSON cannot say.
         """
         if callable(handle):
             handle, callback = None, handle
@@ -152,7 +154,7 @@ class Talker(EventEmitter):
                 if done is not None:
                     done(None)
             elif code == LOST:
-                self._failed(state_error('ERR_CHILD_CLOSED_BEFORE_REPLY'), done)
+                self._lost(done)
             else:
                 self._failed(system_error(code, 'write'), done)
 
@@ -166,6 +168,17 @@ class Talker(EventEmitter):
         if server is not None:
             server._handed_over(self._sent[server])
         return more
+
+    def _lost(self, done: Any) -> None:
+        """The other process ended with something in flight.
+
+        It may end at any moment, so a program that never asked is warned, not ended.
+        """
+        if done is None and not self.listener_count('error'):
+            text = f'{self!r} ended before it had received a handle that was sent to it'
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            return
+        self._failed(state_error('ERR_CHILD_CLOSED_BEFORE_REPLY'), done)
 
     def _failed(self, error: Exception, done: Any) -> None:
         if done is not None:
