@@ -7,7 +7,6 @@ know emitters.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from types import BuiltinFunctionType, MethodType
 from typing import Any
@@ -56,6 +55,8 @@ class Listener:
             self._refuse(function)
 
     def _ask_signature(self, function: Any) -> None:
+        import inspect
+
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
@@ -89,6 +90,8 @@ def is_coroutine_function(function: Any) -> bool:
     code = getattr(function, '__code__', None)
     if code is not None:
         return bool(code.co_flags & 0x80)
+    import inspect
+
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, '__call__', None)  # noqa: B004
     )

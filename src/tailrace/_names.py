@@ -9,7 +9,6 @@ This file does not know which names exist: it only knows how one spelling become
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -170,6 +169,8 @@ def merge_options(
     for key, value in keywords.items():
         name = key if key in names else snake(key)
         if name not in names:
+            import difflib
+
             near = difflib.get_close_matches(name, names, n=1)
             hint = f'; did you mean {near[0]!r}?' if near else ''
             raise TypeError(f'{where}() got an unexpected keyword argument {key!r}{hint}')

@@ -14,7 +14,6 @@ This file knows the loop; it refuses to know sockets, streams and events.
 from __future__ import annotations
 
 import heapq
-import inspect
 import itertools
 import sys
 import threading
@@ -22,7 +21,8 @@ import time
 import warnings
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from ._names import Record, node_names
 from ._tick import Ticks
@@ -252,6 +252,11 @@ class Runtime(Ticks):
 _local = threading.local()
 
 
+def _is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
+    # inspect.iscoroutine, without the 4 ms that importing inspect takes.
+    return isinstance(value, CoroutineType)
+
+
 def _no_loop_yet() -> asyncio.AbstractEventLoop | None:
     # asyncio is imported only when somebody needs a loop: it is most of the import time, and
     # while nobody has imported it no loop can be running. From then on it is asked directly.
@@ -407,7 +412,7 @@ class Timer:
         if not self._repeat:
             self._runtime.release(self)
         result = fn(*self._args)
-        if inspect.iscoroutine(result):
+        if _is_coroutine(result):
             spawn(result)
         if self._repeat and self._fn is not None:
             self._start()
@@ -484,7 +489,7 @@ class Immediate:
             args = self._args
             self.close()
             result = fn(*args)
-            if inspect.iscoroutine(result):
+            if _is_coroutine(result):
                 spawn(result)
 
     def close(self) -> None:
@@ -579,7 +584,7 @@ def run(
     import asyncio
 
     if _running_loop() is not None:
-        if inspect.iscoroutine(main):
+        if _is_coroutine(main):
             main.close()
         raise RuntimeError('tailrace.run() cannot be called from a running event loop')
     runtime = current()
@@ -611,12 +616,12 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
     result = None
     task: asyncio.Future[Any] | None = None
     try:
-        if inspect.iscoroutine(main):
+        if _is_coroutine(main):
             task = loop.create_task(main)
         elif main is not None:
             result = await _call_main(runtime, main)
             # Sockets and servers are awaitable too, but a main that returns one is done.
-            if inspect.iscoroutine(result) or asyncio.isfuture(result):
+            if _is_coroutine(result) or asyncio.isfuture(result):
                 task = asyncio.ensure_future(result)
         if task is not None:
             task.add_done_callback(lambda _: idle.set())

@@ -16,7 +16,6 @@ This file refuses to know what an answer is for.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +78,8 @@ class Resolution:
         except Exception as error:
             self._runtime.push(self._blamed(self._failed), (error,))
             return
+        import inspect
+
         if inspect.isawaitable(result):
             self._await(result, self._task_done)
         else:

@@ -39,13 +39,6 @@ class Feed:
         if self.future is not None and not self.future.done():
             self.future.set_result(None)
 
-    async def wait(self) -> None:
-        self.future = _runtime.new_future()
-        try:
-            await self.future
-        finally:
-            self.future = None
-
     def stop(self, keep_error: bool) -> None:
         """Take the listeners away; the one for 'error' stays where one may still come."""
         stream = self.stream
@@ -84,7 +77,7 @@ class Chunks:
             stream._begin_iterating()
             feed = self._feed = Feed(stream)
         while True:
-            chunk = None if stream._life & L_DESTROYED else stream._take()
+            chunk = None if stream._life & L_DESTROYED else stream._take_waiting()
             if chunk is not None:
                 return chunk
             error = stream._error
@@ -97,7 +90,11 @@ class Chunks:
             if stream._life & L_CLOSE_EMITTED:
                 self._finish(True)
                 raise state_error('ERR_STREAM_PREMATURE_CLOSE')
-            await feed.wait()
+            feed.future = _runtime.new_future()
+            try:
+                await feed.future
+            finally:
+                feed.future = None
 
     def _finish(self, failed: bool) -> None:
         """The end: by itself, with an error, or by leaving the loop."""

@@ -7,8 +7,8 @@ destroys every stage, and the callback runs when the last watched end is over.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
+from types import CoroutineType
 from typing import Any
 
 from .. import _runtime
@@ -82,7 +82,7 @@ class Pipeline:
                 (self.controller.signal,) if source is None else (source, self.controller.signal)
             )
             result = stage(*Listener(stage, False).fit(given))
-            if inspect.iscoroutine(result):
+            if isinstance(result, CoroutineType):
                 if not is_last:
                     result.close()
                     bad_type(f'what {name} returns', 'an asynchronous iterable', result)
@@ -253,6 +253,8 @@ def pipeline(*stages: Any, **keywords: Any) -> Any:
 def _is_callback(value: Any) -> bool:
     if not callable(value) or isinstance(value, Stream):
         return False
+    import inspect
+
     function = getattr(value, '__func__', value)
     return not (
         is_coroutine_function(value)

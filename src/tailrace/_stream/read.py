@@ -41,6 +41,8 @@ from .state import (
     R_READING,
     R_READING_MORE,
     R_SYNC,
+    R_WAIT,
+    R_WAIT_MASK,
 )
 
 __all__ = ['ReadSide']
@@ -88,6 +90,14 @@ class ReadSide(Life):
             if entry is not None:
                 self.emit('data', chunk)
                 return True
+        # Somebody waits for 'readable' and nothing is before it: the tick that would tell is the
+        # next thing to run anyway.
+        elif self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
+            self._r_buf = deque((chunk,))
+            self._r_len = len(chunk)
+            self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
+            self._emit_readable_nt()
+            return True
         return self._push(chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
@@ -229,7 +239,7 @@ class ReadSide(Life):
 
     def _reads_by_itself(self) -> None:
         """The source of a new stream has begun: what ``_take(0)`` comes to then."""
-        self._r |= R_READING | R_NEED_READABLE
+        self._r = (self._r & ~R_SYNC) | R_READING | R_NEED_READABLE
 
     # -- to the consumer ------------------------------------------------------------------------
 
@@ -283,6 +293,22 @@ class ReadSide(Life):
             self._r |= R_DID_READ
             self.emit('data', out)
         return out
+
+    def _take_waiting(self) -> Any:
+        """``_take()`` for who reads chunk by chunk: the same, with its two usual cases first."""
+        r = self._r
+        if r & (R_READING | R_ENDED | R_DEAD | R_FLOW | R_OBJECT) == R_READING:
+            buffer = self._r_buf
+            if not self._r_len:
+                self._r = (r & ~R_EMITTED_READABLE) | R_NEED_READABLE
+                return None
+            if buffer is not None and len(buffer) == 1 and 'data' not in self._events:
+                self._r_buf = None
+                self._r_len = 0
+                self._awaiting = None
+                self._r = (r & ~(R_EMITTED_READABLE | R_BUFFERED)) | R_NEED_READABLE | R_DID_READ
+                return buffer[0]
+        return self._take()
 
     def _how_much(self, wanted: int) -> int:
         if wanted == 0 or (self._r_len == 0 and self._r & R_ENDED):

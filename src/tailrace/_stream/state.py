@@ -76,6 +76,21 @@ R_FAST_MASK: Final = (
     R_FAST | R_ENDED | R_SYNC | R_BUFFERED | R_DECODING | R_DEAD | R_OBJECT | R_ABSENT
 )
 
+#: A chunk may wake a 'readable' listener at once when exactly R_WAIT of R_WAIT_MASK is set.
+R_WAIT: Final = R_LISTENING | R_NEED_READABLE | R_CONTINUOUS | R_READING
+R_WAIT_MASK: Final = (
+    R_WAIT
+    | R_FLOW
+    | R_EMITTED_READABLE
+    | R_ENDED
+    | R_SYNC
+    | R_BUFFERED
+    | R_DECODING
+    | R_DEAD
+    | R_OBJECT
+    | R_ABSENT
+)
+
 # -- writing side -------------------------------------------------------------------------------
 W_OBJECT: Final = 1 << 0
 W_ENDING: Final = 1 << 1
