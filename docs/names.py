@@ -25,6 +25,7 @@ OPTIONS = {
     'Socket': options.SOCKET_OPTIONS,
     'connect': options.CONNECT_OPTIONS,
 }
+PROCESSES = ('cluster', 'child_process', 'process')
 MODULES = ('net', 'stream', 'events', 'dns', 'tailrace')
 CLASSES = {
     'Server': 'net',
@@ -34,6 +35,8 @@ CLASSES = {
     'Readable': 'stream',
     'Writable': 'stream',
     'EventEmitter': 'events',
+    'Worker': 'cluster',
+    'ChildProcess': 'child_process',
 }
 
 
@@ -97,6 +100,9 @@ SECTIONS = {
     ),
     'BlockList': lambda n: n.owner == 'BlockList',
     'SocketAddress': lambda n: n.owner == 'SocketAddress',
+    'cluster, child_process and process': lambda n: (
+        n.owner in (*PROCESSES, 'Worker', 'ChildProcess') and n.kind != 'event'
+    ),
     'Events': lambda n: n.kind == 'event',
     'Options': lambda n: n.kind == 'option',
     'Flags of the command': lambda n: n.kind == 'flag',

@@ -1,7 +1,8 @@
 """Sends files over TCP, with progress, and checks what has arrived.
 
 Shows: a writer that obeys back pressure with `drain`; progress from `bytes_written`; a reader whose
-disk sets the pace; a half-open connection, in which the answer comes after the sender's end.
+disk sets the pace; `read_line` for a header and `async for` for the rest; a half-open connection in
+which the answer comes after the sender's end.
 
     python examples/file_transfer.py receive FOLDER [PORT]
     python examples/file_transfer.py send HOST PORT FILE
@@ -12,6 +13,7 @@ arrived as a whole is removed.
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 import os
@@ -20,7 +22,7 @@ import signal
 import sys
 
 import tailrace
-from tailrace import net
+from tailrace import errors, net
 
 BLOCK = 64 * 1024
 MAX_SIZE = 1 << 30  # bytes
@@ -64,15 +66,7 @@ async def send(host, port, name):
 
 async def receive_one(sock, folder):
     """Receive one file; returns its SHA-256. Raises ValueError if it is not what was announced."""
-    rest = b''
-    chunks = aiter(sock)
-    while b'\n' not in rest:
-        chunk = await anext(chunks, b'')
-        rest += chunk
-        if not chunk or len(rest) > MAX_HEADER + BLOCK:
-            raise ValueError('no header')
-    line, _, rest = rest.partition(b'\n')
-    header = json.loads(line)
+    header = json.loads(await sock.read_line(limit=MAX_HEADER))
     name, size = pathlib.PurePath(header['name']).name, int(header['size'])
     if not name or not 0 <= size <= MAX_SIZE:
         raise ValueError('this cannot be received')
@@ -81,14 +75,14 @@ async def receive_one(sock, folder):
     part = folder / f'{name}.part'
     try:
         with part.open('xb') as file:
-            while rest:
-                count += len(rest)
+            # Left early, `async for chunk in sock` would destroy the socket: no answer then.
+            async for chunk in sock.iterator(destroy_on_return=False):
+                count += len(chunk)
                 if count > size:
                     raise ValueError('more bytes than announced')
-                digest.update(rest)
-                file.write(rest)
+                digest.update(chunk)
+                file.write(chunk)
                 progress.at(count)
-                rest = await anext(chunks, b'')
         if count < size:
             raise ValueError('fewer bytes than announced')
         os.replace(part, folder / name)
@@ -100,36 +94,27 @@ async def receive_one(sock, folder):
     return digest.hexdigest()
 
 
-async def serve(sock, folder):
+async def serve(folder, sock):
     sock.set_timeout(IDLE, sock.destroy)
     try:
         sock.end(await receive_one(sock, folder) + '\n')
-    except (OSError, tailrace.NodeError) as error:  # of the disk; of the connection
-        print(f'{error}', flush=True)
-        sock.destroy()
-    except (ValueError, KeyError, TypeError) as error:  # of what was sent
+    except (ValueError, KeyError, TypeError, errors.LimitOverrunError) as error:  # what was sent
         print(f'{error}', flush=True)
         sock.end(f'error: {error}\n')
+    except (OSError, tailrace.NodeError) as error:  # the disk, or the connection
+        print(f'{error}', flush=True)
+        sock.destroy()
 
 
 async def receive(folder, port):
-    sockets = set()
-
-    async def connection(sock):
-        sockets.add(sock)
-        sock.on('close', lambda: sockets.discard(sock))
-        await serve(sock, folder)
-
-    server = net.create_server(connection, allow_half_open=True)
+    server = net.create_server(functools.partial(serve, folder), allow_half_open=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await server.listen(port, '127.0.0.1')
     print(f'listening on {server.address().address}:{server.address().port}', flush=True)
     await stop.wait()
-    server.close()
-    for sock in list(sockets):
-        sock.destroy()
+    await server.close_all(deadline=0)
 
 
 if __name__ == '__main__':

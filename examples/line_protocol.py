@@ -1,8 +1,8 @@
 """A small key-value store with a protocol of lines, one coroutine for each connection.
 
-Shows: a connection listener that is a coroutine function; an asynchronous generator that cuts
-lines with a limit; requests that are sent without waiting for the answers before; `drain`, which
-stops reading from a client who does not read.
+Shows: a connection listener that is a coroutine function; `read_line` with a limit; requests that
+are sent without waiting for the answers before; `drain`, which stops reading from a client who does
+not read; `close_all`, which ends what is left.
 
     python examples/line_protocol.py [PORT]
     nc 127.0.0.1 PORT               SET name value, GET name, DEL name, KEYS, QUIT
@@ -15,27 +15,14 @@ import signal
 import sys
 
 import tailrace
-from tailrace import net
+from tailrace import errors, net
 
 MAX_LINE = 4_096  # bytes
 MAX_KEYS = 10_000
 IDLE = 60_000  # ms
+GRACE = 500  # ms for the connections in the end
 
 store = {}
-connections = set()
-
-
-async def lines(sock, limit):
-    """The lines of a socket, without their ends. ValueError if one is longer than `limit`."""
-    rest = b''
-    async for chunk in sock:
-        *whole, rest = (rest + chunk).split(b'\n')
-        for line in whole:
-            if len(line) > limit:
-                raise ValueError('the line is too long')
-            yield line.rstrip(b'\r')
-        if len(rest) > limit:
-            raise ValueError('the line is too long')
 
 
 def answer(line):
@@ -58,20 +45,17 @@ def answer(line):
 
 
 async def serve(sock):
-    connections.add(sock)
-    sock.on('close', lambda: connections.discard(sock))
     sock.set_timeout(IDLE, sock.destroy)
     try:
-        async for line in lines(sock, MAX_LINE):
-            said = answer(line)
+        while line := await sock.read_line(limit=MAX_LINE):
+            said = answer(line.rstrip(b'\r\n'))
             if said is None:
                 break
             sock.write(said + '\n')
             await sock.drain()
         sock.end()
-    except ValueError as error:
-        if not sock.destroyed:
-            sock.end(f'ERROR {error}\n')
+    except errors.LimitOverrunError:
+        sock.end('ERROR the line is too long\n')
     except tailrace.NodeError as error:  # the connection has failed, or was destroyed
         print(f'{error}', flush=True)
 
@@ -85,9 +69,7 @@ async def main():
     await server.listen(int(sys.argv[1]) if sys.argv[1:] else 0, '127.0.0.1')
     print(f'listening on {server.address().address}:{server.address().port}', flush=True)
     await stop.wait()
-    server.close()
-    for sock in list(connections):
-        sock.destroy()
+    await server.close_all(deadline=GRACE)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,8 @@ Everything of :mod:`tailrace.net` is here too, so ``import tailrace as net`` wor
 :mod:`tailrace.events`, :mod:`tailrace.stream`, :mod:`tailrace.dns`, :mod:`tailrace.errors`.
 """
 
+import typing as _typing
+
 from . import dns, errors, events, net, stream
 from ._abort import AbortController, AbortSignal
 from ._names import module_names as _module_names
@@ -85,4 +87,6 @@ __all__ = [
     'stream',
 ]
 
-__getattr__, __dir__ = _module_names(__name__, __all__, globals())
+if not _typing.TYPE_CHECKING:
+    # Node's spellings; a type checker would take every name for one.
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())

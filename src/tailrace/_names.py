@@ -70,7 +70,7 @@ class NodeName:
     __slots__ = ('name',)
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
 
     def __get__(self, obj: object, owner: type | None = None) -> Any:
         return getattr(owner if obj is None else obj, self.name)

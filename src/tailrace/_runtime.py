@@ -72,8 +72,10 @@ class Runtime(Ticks):
         '_on_idle',
         '_sequence',
         '_waiting',
+        'clock',
         'engine',
         'failure',
+        'frozen',
         'holders',
         'loop',
         'owned',
@@ -86,12 +88,15 @@ class Runtime(Ticks):
         #: The handle layer's registrations on this loop; made and known by that layer only.
         self.engine: Any = None
         #: Whether :func:`run` runs the loop, so that an exception ends the program.
-        self.owned = False
+        self.owned: bool = False
         self.failure: BaseException | None = None
         #: What keeps the program alive → since when (time.monotonic).
         self.holders: dict[Holder, float] = {}
         #: Tasks of coroutine listeners: asyncio itself keeps only weak references.
         self.tasks: set[asyncio.Future[Any]] = set()
+        #: The time of timers, in seconds; tests put another in its place, which only they move.
+        self.clock: Callable[[], float] = time.monotonic
+        self.frozen: bool = False
         self._heap: list[tuple[float, int, Timer]] = []
         self._heap_call: asyncio.TimerHandle | None = None
         self._immediates: list[Immediate] = []
@@ -206,14 +211,14 @@ class Runtime(Ticks):
         heap = self._heap
         while heap and not heap[0][2].is_entry(heap[0][1]):
             heapq.heappop(heap)
-        if heap:
+        if heap and not self.frozen:
             # uvloop counts whole milliseconds and rounds down: rounded up here, no timer is early.
-            delay = max(0.0, heap[0][0] - time.monotonic())
+            delay = max(0.0, heap[0][0] - self.clock())
             self._heap_call = loop.call_later(-(-delay // 0.001) * 0.001, self._timers_due)
 
     def _timers_due(self) -> None:
         self._heap_call = None
-        now = time.monotonic() + 0.0005
+        now = self.clock() + 0.0005
         heap = self._heap
         last = next(self._sequence)
         try:
@@ -391,8 +396,8 @@ class Timer:
         self._repeat = repeat
         self._refed = True
         #: The queue entry that counts: an entry with another number is a stale one.
-        self.number = -1
-        self.when = 0.0
+        self.number: int = -1
+        self.when: float = 0.0
         self.refresh()
 
     def is_entry(self, number: int) -> bool:
@@ -413,7 +418,7 @@ class Timer:
             self._start()
 
     def _start(self) -> None:
-        self.when = time.monotonic() + self._ms / 1000
+        self.when = self._runtime.clock() + self._ms / 1000
         self._runtime.add_timer(self)
 
     def refresh(self) -> Timer:

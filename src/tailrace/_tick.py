@@ -28,11 +28,11 @@ class Ticks:
     def __init__(self) -> None:
         self.queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         #: Whether a callback of the loop is on the stack.
-        self.inside = False
+        self.inside: bool = False
         #: Whether a wake-up for ticks from outside is under way.
-        self.woken = False
+        self.woken: bool = False
         #: Whether an exception has ended the program: nothing of it runs any more.
-        self.dead = False
+        self.dead: bool = False
 
     def wake(self) -> None:
         """Have the loop call :meth:`flush` soon."""

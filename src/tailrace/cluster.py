@@ -15,24 +15,28 @@ workers that listen on the same address share its connections: in turn by defaul
 ``settings``, ``workers``, ``worker``, ``is_primary``, ``is_worker`` and ``scheduling_policy``.
 """
 
+import typing as _typing
+
 from ._cluster.face import face as _face
 from ._cluster.primary import SCHED_NONE, SCHED_REUSEPORT, SCHED_RR
 from ._cluster.serve import serve
 from ._cluster.state import cluster as _cluster
 from ._cluster.worker import Worker
-from ._names import module_names
+from ._names import module_names as _module_names
 
-add_listener = _cluster.add_listener
-emit = _cluster.emit
-listener_count = _cluster.listener_count
-off = _cluster.off
-on = _cluster.on
-once = _cluster.once
-remove_all_listeners = _cluster.remove_all_listeners
-remove_listener = _cluster.remove_listener
-disconnect = _cluster.disconnect
-fork = _cluster.fork
-setup_primary = _cluster.setup_primary
+_Function = _typing.Callable[..., _typing.Any]
+
+add_listener: _Function = _cluster.add_listener
+emit: _Function = _cluster.emit
+listener_count: _Function = _cluster.listener_count
+off: _Function = _cluster.off
+on: _Function = _cluster.on
+once: _Function = _cluster.once
+remove_all_listeners: _Function = _cluster.remove_all_listeners
+remove_listener: _Function = _cluster.remove_listener
+disconnect: _Function = _cluster.disconnect
+fork: _Function = _cluster.fork
+setup_primary: _Function = _cluster.setup_primary
 
 __all__ = [
     'SCHED_NONE',
@@ -53,7 +57,16 @@ __all__ = [
     'setup_primary',
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+if _typing.TYPE_CHECKING:
+    is_primary: bool
+    is_worker: bool
+    scheduling_policy: int
+    settings: dict[str, _typing.Any]
+    worker: Worker | None
+    workers: dict[int, Worker]
+else:
+    # Node's spellings; a type checker would take every name for one.
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(
     __name__,
     _cluster,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as _typing
+
 from ._dns import (
     ADDRCONFIG,
     ALL,
@@ -21,4 +23,6 @@ __all__ = [
     'set_default_result_order',
 ]
 
-__getattr__, __dir__ = _module_names(__name__, __all__, globals())
+if not _typing.TYPE_CHECKING:
+    # Node's spellings; a type checker would take every name for one.
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())

@@ -194,7 +194,7 @@ class AbortError(NodeError):
         super().__init__(message)
         self.cause = cause
         if isinstance(cause, BaseException):
-            self.__cause__ = cause
+            BaseException.__setattr__(self, '__cause__', cause)
 
 
 class IncompleteReadError(NodeError, EOFError):
@@ -313,8 +313,8 @@ class NodeOSError(NodeError, OSError):
     path: str | None = None
     hostname: str | None = None
 
-    localAddress = NodeName('local_address')
-    localPort = NodeName('local_port')
+    localAddress: Any = NodeName('local_address')
+    localPort: Any = NodeName('local_port')
 
     def __init__(self, number: int | None, text: str) -> None:
         OSError.__init__(self, number, text)

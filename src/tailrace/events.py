@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _runtime
 from ._compiled import mypyc_attr
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 #: More listeners than this for one event are most likely a leak: one warning (EE-07).
-default_max_listeners = 10
+default_max_listeners: int | float = 10
 
 
 class _ErrorMonitor:
@@ -46,7 +46,7 @@ class _ErrorMonitor:
 
 
 #: Listen for this to see errors without handling them: ``emitter.on(error_monitor, log)``.
-error_monitor = _ErrorMonitor()
+error_monitor: _ErrorMonitor = _ErrorMonitor()
 
 _MISSING: Any = object()
 
@@ -340,7 +340,7 @@ def set_default_max_listeners(n: int | float) -> None:
     check_number('n', n)
     if not n >= 0:
         out_of_range('n', 'a number that is not negative', n)
-    default_max_listeners = n  # type: ignore[assignment]
+    default_max_listeners = n
 
 
 def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[..., Any]]:
@@ -348,4 +348,6 @@ def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[...,
     return emitter.listeners(event)
 
 
-__getattr__, __dir__ = module_names(__name__, __all__, globals())
+if not TYPE_CHECKING:
+    # Node's spellings; a type checker would take every name for one.
+    __getattr__, __dir__ = module_names(__name__, __all__, globals())

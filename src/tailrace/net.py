@@ -4,6 +4,8 @@
 spellings: ``net.create_server`` and ``net.createServer``.
 """
 
+import typing as _typing
+
 from ._addr import BlockList, SocketAddress, is_ip, is_ipv4, is_ipv6
 from ._names import module_names as _module_names
 from ._net.bound import BoundSocket
@@ -34,4 +36,6 @@ __all__ = [
     'set_default_auto_select_family_attempt_timeout',
 ]
 
-__getattr__, __dir__ = _module_names(__name__, __all__, globals())
+if not _typing.TYPE_CHECKING:
+    # Node's spellings; a type checker would take every name for one.
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as _typing
+
 from ._names import module_names as _module_names
 from ._stream.duplex import Duplex, PassThrough, Transform
 from ._stream.finished import finished
@@ -25,4 +27,6 @@ __all__ = [
     'set_default_high_water_mark',
 ]
 
-__getattr__, __dir__ = _module_names(__name__, __all__, globals())
+if not _typing.TYPE_CHECKING:
+    # Node's spellings; a type checker would take every name for one.
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())

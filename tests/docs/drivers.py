@@ -160,3 +160,40 @@ def whole_chat(program: Program) -> None:
             assert until(sock, b'\n') == b'* goodbye\n'
             sock.close()
     assert program.line() == 'closed'
+
+
+def stopped(program: Program) -> None:
+    """A connection that stays is destroyed at the deadline."""
+    program.line()
+    with program.client() as sock:
+        sock.sendall(b'hello\n')
+        assert until(sock, b'\n') == b'hello\n'
+        program.process.send_signal(signal.SIGTERM)
+        assert program.line() == 'destroyed: 1'
+
+
+def node_echo(program: Program) -> None:
+    """The echo server of Node's documentation."""
+    assert program.line() == 'bound 8124'
+    with program.client() as sock:
+        assert until(sock, b'\n') == b'hello\r\n'
+        assert program.line() == 'client connected'
+        sock.sendall(b'x\n')
+        assert until(sock, b'\n') == b'x\n'
+        sock.shutdown(socket.SHUT_WR)
+        assert all_of(sock) == b''
+    assert program.line() == 'client disconnected'
+    program.interrupt()
+
+
+def served(program: Program) -> None:
+    """Two workers answer in turn; SIGTERM ends all."""
+    said = ''
+    while said.count('listens') < 2:  # the words of the two may be mixed up
+        said += program.process.stdout.read(1)  # type: ignore[union-attr]
+    seen = set()
+    for _ in range(4):
+        with program.client() as sock:
+            seen.add(all_of(sock).split()[0])
+    assert seen == {b'1', b'2'}
+    program.process.send_signal(signal.SIGTERM)

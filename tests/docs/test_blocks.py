@@ -42,8 +42,8 @@ def own_address() -> str:
 
 
 def moved(text: str) -> str:
-    """``text`` with this process's loopback address."""
-    return text.replace('127.0.0.1', own_address())
+    """``text`` with this process's loopback address, if it has the fixed port of the pages."""
+    return text.replace('127.0.0.1', own_address()) if str(drivers.PORT) in text else text
 
 
 def environment(folder: Path) -> dict[str, str]:

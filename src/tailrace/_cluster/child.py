@@ -21,7 +21,7 @@ from .._handles.make import pipe
 from .._names import merge_options, node_names
 from .._net.socket import Socket
 from .._validate import bad_type, bad_value, check_bool, milliseconds
-from ..errors import AbortError, system_error
+from ..errors import AbortError, state_error, system_error
 from .ipc import Channel
 from .passing import Sent
 from .reaper import Reaper
@@ -87,6 +87,14 @@ def interpreter_flags() -> list[str]:
     return out
 
 
+def check_platform() -> None:
+    """ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where descriptors cannot be sent (Windows)."""
+    if not hasattr(socket, 'AF_UNIX') or not hasattr(socket, 'SCM_RIGHTS'):
+        raise state_error(
+            'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'child processes need Unix-domain sockets'
+        )
+
+
 def _environment(given: Mapping[str, str] | None) -> dict[str, str]:
     env = dict(os.environ if given is None else given)
     env.pop(CHANNEL_FD, None)
@@ -121,9 +129,9 @@ class ChildProcess(Talker):
         #: Name of the signal that ended it, or None.
         self.signal_code: str | None = None
         #: Whether :meth:`kill` has sent a signal.
-        self.killed = False
+        self.killed: bool = False
         #: The program and its arguments.
-        self.spawnfile = ''
+        self.spawnfile: str = ''
         self.spawnargs: list[str] = []
         #: Its standard streams where they are pipes, else None.
         self.stdin: Socket | None = None
@@ -134,7 +142,8 @@ class ChildProcess(Talker):
 
     def _start(self, argv: list[str], opts: Mapping[str, Any]) -> None:
         runtime = _runtime.current()
-        self.spawnfile, self.spawnargs = argv[0], argv
+        self.spawnfile = argv[0]
+        self.spawnargs = argv
         stdio = _check_stdio(opts)
         env = _environment(opts.get('env'))
         ours, theirs = socket.socketpair()
@@ -308,6 +317,7 @@ def _check_stdio(opts: Mapping[str, Any]) -> list[Any]:
 
 def spawn(words: Sequence[str], opts: Mapping[str, Any]) -> ChildProcess:
     """Start ``python -m tailrace words...`` with these (checked) options of :func:`fork`."""
+    check_platform()
     for name in ('silent', 'detached'):
         if opts.get(name) is not None:
             check_bool(f'options.{name}', opts[name])
@@ -358,7 +368,8 @@ def fork(
     'SIGTERM'), ``timeout`` (ms until it is killed), ``signal`` (an AbortSignal: an abort kills it).
 
     Returns a :class:`ChildProcess` at once; 'spawn', or 'error' if it cannot be started, follows.
-    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
+    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; on Windows
+    ERR_FEATURE_UNAVAILABLE_ON_PLATFORM.
     """
     if isinstance(args, Mapping):
         args, options = None, args

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +19,12 @@ from .._handles import DONE, ListenHandle
 from .._handles.engine import engine_of
 from .._handles.listen import PipeListener, TcpListener
 from .._handles.make import pipe, tcp
+from .._handles.reading import RawSocket
 from .._names import node_names
 from .._net.listening import set_share
 from ..events import EventEmitter
+from .ipc import PLAIN
+from .places import GIVE, TOOK
 from .process import Process
 from .worker import Worker
 
@@ -49,6 +53,10 @@ class Fed:
         self._inside = inside
         self._place: int = reply['place']
         self._name = reply['name']
+        self._family = socket.AF_UNIX
+        if self.kind == 'tcp':
+            ipv6 = self._name[2] == 'IPv6'
+            self._family = socket.AF_INET6 if ipv6 else socket.AF_INET
         self._server = server
         self._refed = True
         self._open = True
@@ -86,10 +94,12 @@ class Fed:
             self._refused = self._open
             os.close(fd)
             return
+        # Not ``stream.open(fd)``: what that asks and sets (five system calls) is known here. The
+        # primary has accepted it non-blocking, recvmsg has made it close-on-exec.
+        sock = RawSocket(self._family, socket.SOCK_STREAM, 0, fd)
+        sock.setblocking(False)
         stream = tcp(self.runtime) if self.kind == 'tcp' else pipe(self.runtime)
-        if stream.open(fd) != DONE:
-            os.close(fd)
-            return
+        stream.adopt(sock)
         self.runtime.step(self.on_connection, (stream,), self.owner)
 
     def starve(self) -> None:
@@ -273,6 +283,7 @@ class Inside(EventEmitter):
         self.worker = OwnWorker(number, process, self)
         process._keep = True
         process._on_internal = self._internal
+        process._on_plain = self._incoming
         process._before_disconnect = self._disconnected
         set_share(self._share)
         process._open()
@@ -374,18 +385,18 @@ class Inside(EventEmitter):
 
     def took(self, place: int, accepted: bool) -> None:
         """Whether this worker takes over the oldest connection that it was sent."""
-        self.tell({'act': 'took', 'place': place, 'ok': accepted})
+        channel = self._process._channel
+        if channel is not None:
+            channel.send(PLAIN, TOOK.pack(place, accepted))
 
     # -- what the primary says --------------------------------------------------------------
 
     def _internal(self, message: dict[str, Any], fds: list[int] | None, answer: Any) -> None:
-        act = message['act']
-        if act == 'conn':
-            self._incoming(message['place'], message['count'], fds)
-        elif act == 'disconnect':
+        if message['act'] == 'disconnect':
             self.leave(False)
 
-    def _incoming(self, place: int, count: int, fds: list[int] | None) -> None:
+    def _incoming(self, message: bytes, fds: list[int] | None) -> None:
+        place, count = GIVE.unpack(message)
         if fds is None:
             # No descriptor is free here (recvmsg, MSG_CTRUNC): the primary still has its own.
             for _ in range(count):

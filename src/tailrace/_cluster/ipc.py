@@ -23,12 +23,14 @@ from .._handles.fdpass import FdPipe
 from .._runtime import Runtime
 from ..errors import system_error
 
-__all__ = ['INTERNAL', 'LOST', 'MESSAGE', 'Channel']
+__all__ = ['INTERNAL', 'LOST', 'MESSAGE', 'PLAIN', 'Channel']
 
-#: Kinds of frames: the program's messages, those of this package, and the receipt of descriptors.
+#: Kinds of frames: the program's messages, those of this package, plain bytes instead of JSON (for
+#: what is said for every connection), and the receipt of descriptors.
 MESSAGE: Final = 0
 INTERNAL: Final = 1
-_RECEIPT: Final = 2
+PLAIN: Final = 2
+_RECEIPT: Final = 3
 
 #: What ``done`` gets when the other side ended before it took the descriptors.
 LOST: Final = -2
@@ -70,8 +72,8 @@ class Channel:
     )
 
     def __init__(self, runtime: Runtime, fd: int, owner: object = None) -> None:
-        self.runtime = runtime
-        self.owner = owner
+        self.runtime: Runtime = runtime
+        self.owner: object = owner
         self.on_message: Callable[[int, Any, list[int] | None], object] = _nothing
         self.on_closed: Callable[[], object] = _nothing
         self._buffer = bytearray()
@@ -137,7 +139,10 @@ class Channel:
         the descriptors open until then. Raises TypeError or ValueError if JSON has no form for the
         message.
         """
-        body = json.dumps(message, separators=(',', ':')).encode('utf-8', 'surrogatepass')
+        if kind == PLAIN:
+            body: bytes = message
+        else:
+            body = json.dumps(message, separators=(',', ':')).encode('utf-8', 'surrogatepass')
         frame = _HEAD.pack(len(body), kind, len(fds)) + body
         pipe = self._pipe
         after = done or _nothing
@@ -189,6 +194,9 @@ class Channel:
     def _receive(self, kind: int, body: bytes, count: int, fds: list[int] | None) -> None:
         if count and kind == MESSAGE:
             self._pipe.write(_NO_ROOM if fds is None else _GOT_THEM, _nothing)
+        if kind == PLAIN:
+            self.on_message(kind, body, fds)
+            return
         try:
             message = json.loads(body)
         except ValueError:

@@ -8,6 +8,7 @@ worker is talked to: ``answer(reply, fds)`` is given.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,12 @@ from .._handles.make import open_listener, pipe_listener, tcp_listener
 from .._runtime import Runtime
 from ..errors import code_of
 
-__all__ = ['Answer', 'Place', 'Reserved', 'Shared', 'bind']
+__all__ = ['GIVE', 'TOOK', 'Answer', 'Place', 'Reserved', 'Shared', 'bind']
+
+#: What is said for every connection, in plain bytes: place and count to the worker, place and
+#: whether it takes the connection over to the primary.
+GIVE = struct.Struct('!IH')
+TOOK = struct.Struct('!I?')
 
 #: ``answer(reply, descriptors)``
 Answer = Callable[[dict[str, Any], Sequence[int]], object]

@@ -18,8 +18,8 @@ from .._listeners import adapt
 from .._names import Record, merge_options, node_names
 from ..events import EventEmitter
 from .child import FORK_OPTIONS, ChildProcess, interpreter_flags, spawn
-from .ipc import INTERNAL
-from .places import Answer, Place, Reserved, Shared, bind
+from .ipc import PLAIN
+from .places import GIVE, TOOK, Answer, Place, Reserved, Shared, bind
 from .round_robin import RoundRobin
 from .worker import Worker
 
@@ -76,8 +76,7 @@ class PrimaryWorker(Worker):
             if code > DONE and self.process._channel is not None:
                 failed()
 
-        message = {'act': 'conn', 'place': place, 'count': len(fds)}
-        channel.send(INTERNAL, message, fds, sent)
+        channel.send(PLAIN, GIVE.pack(place, len(fds)), fds, sent)
 
 
 @node_names
@@ -169,6 +168,12 @@ class Primary(EventEmitter):
                 os.close(fd)
             self._internal(worker, message, answer)
 
+        def took(message: bytes, _: list[int] | None) -> None:
+            number, accepted = TOOK.unpack(message)
+            place = self._by_number.get(number)
+            if isinstance(place, RoundRobin):
+                place.took(worker, accepted)
+
         def exited(code: int | None, signal: str | None) -> None:
             if not worker.is_connected():
                 self._drop(worker)
@@ -189,6 +194,7 @@ class Primary(EventEmitter):
             self._check_all_gone()
 
         child._on_internal = internal
+        child._on_plain = took
         child._before_disconnect = disconnected
         child.once('exit', exited)
         worker.on('message', lambda message, handle: self.emit('message', worker, message, handle))
@@ -220,11 +226,7 @@ class Primary(EventEmitter):
 
     def _internal(self, worker: PrimaryWorker, message: dict[str, Any], answer: Any) -> None:
         act = message['act']
-        if act == 'took':
-            place = self._by_number.get(message['place'])
-            if isinstance(place, RoundRobin):
-                place.took(worker, message['ok'])
-        elif act == 'query':
+        if act == 'query':
             self._query(worker, message, answer)
         elif act == 'room':
             place = self._by_number.get(message['place'])

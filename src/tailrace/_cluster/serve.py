@@ -6,6 +6,7 @@ supervises. This file decides when a worker is started and ended; it refuses to 
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -14,9 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import _runtime
-from .._listeners import adapt
+from .._listeners import Listener
 from .._validate import check_callable, check_int, milliseconds
 from ..errors import InvalidArgValueError
+from .child import check_platform
 from .inside import Inside
 from .primary import SCHED_NONE, SCHED_REUSEPORT, SCHED_RR, Primary
 from .state import cluster
@@ -62,8 +64,9 @@ def serve(
     returns; a second one kills them.
 
     Returns None in both kinds of processes. Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE,
-    ERR_INVALID_ARG_VALUE; RuntimeError inside a running event loop.
+    ERR_INVALID_ARG_VALUE, ERR_FEATURE_UNAVAILABLE_ON_PLATFORM; RuntimeError inside a running loop.
     """
+    check_platform()
     check_callable('target', target)
     count = len(_processors()) if workers is None else check_int('workers', workers, 1, 4096)
     if policy is not None and policy not in _POLICIES:
@@ -106,8 +109,9 @@ class _Served:
         if loop is not None:
             loop.add_signal_handler(signal.SIGTERM, self._terminated)
         self._inside.worker.once('disconnect', self._disconnected)
-        result = adapt(self._target)(self._inside.worker)
-        self._task = result
+        result = self._target(*Listener(self._target, True).fit((self._inside.worker,)))
+        if inspect.iscoroutine(result):
+            self._task = _runtime.spawn(result)
 
     def _terminated(self) -> None:
         self._inside.worker.disconnect()
@@ -117,20 +121,21 @@ class _Served:
         loop = _runtime.current().loop
         if loop is not None:
             loop.remove_signal_handler(signal.SIGTERM)
-        cancel = getattr(self._task, 'cancel', None)
-        if cancel is not None:
-            cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 class _Slot:
     """One of the n workers: the one in place, the one that is to replace it."""
 
-    __slots__ = ('current', 'delay', 'next', 'number', 'since', 'timer')
+    __slots__ = ('again', 'current', 'delay', 'next', 'number', 'since', 'timer')
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.current: Worker | None = None
         self.next: Worker | None = None
+        #: Whether a reload was asked for while one is under way: what starts now may be too old.
+        self.again = False
         self.delay = 0.0
         self.since = 0.0
         self.timer: Any = None
@@ -209,6 +214,7 @@ class Supervisor:
                 worker.id,
                 name or code,
             )
+            self._maybe_again(slot)
         elif slot.current is worker:
             slot.current = None
             if not self._ending:
@@ -221,6 +227,7 @@ class Supervisor:
     def _replace(self, slot: _Slot) -> None:
         if slot.next is not None:
             slot.current, slot.next = slot.next, None
+            self._maybe_again(slot)
             return
         if not self._restart:
             return
@@ -247,17 +254,26 @@ class Supervisor:
             if slot.current is None:
                 slot.current = self._fork(slot)
             elif slot.next is None:
-                slot.next = self._fork(slot)
-                self._when_ready(slot, slot.next)
+                self._fork_next(slot)
+            else:
+                slot.again = True
 
-    def _when_ready(self, slot: _Slot, worker: Worker) -> None:
+    def _fork_next(self, slot: _Slot) -> None:
+        worker = slot.next = self._fork(slot)
+
         def ready() -> None:
             if slot.next is worker:
                 old, slot.current, slot.next = slot.current, worker, None
                 if old is not None:
                     self._retire(old)
+                self._maybe_again(slot)
 
         worker.once('listening', ready)
+
+    def _maybe_again(self, slot: _Slot) -> None:
+        again, slot.again = slot.again, False
+        if again and not self._ending:
+            self._fork_next(slot)
 
     def _retire(self, worker: Worker) -> None:
         if worker.is_dead() or worker in self._leaving:

@@ -8,6 +8,7 @@ goes to ``_on_internal``. This file refuses to know who started whom.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ from .._names import node_names
 from .._validate import bad_type
 from ..errors import state_error, system_error
 from ..events import EventEmitter
-from .ipc import INTERNAL, LOST, MESSAGE, Channel
+from .ipc import INTERNAL, LOST, MESSAGE, PLAIN, Channel
 from .passing import Parcel, Received, Sent, pack, unpack
 
 __all__ = ['Talker']
@@ -47,6 +48,8 @@ class Talker(EventEmitter):
         #: Called before 'disconnect' is emitted, and before 'message' is: (message, handle).
         self._before_disconnect: Callable[[], object] | None = None
         self._before_message: Callable[[Any, Any], object] | None = None
+        #: Gets what the cluster says for every connection.
+        self._on_plain: Callable[[bytes, list[int] | None], object] = _close_all
         self._sent: dict[Any, Sent] = {}
         self._received: dict[int, Received] = {}
 
@@ -83,8 +86,9 @@ class Talker(EventEmitter):
 
         Returns False when the channel is closed or a lot waits to be sent already. A failure goes
         to the callback, without one to 'error': ERR_IPC_CHANNEL_CLOSED, or with a handle
-        ERR_CHILD_CLOSED_BEFORE_REPLY when the other process ended before it had it. Raises
-        ERR_INVALID_HANDLE_TYPE, and ERR_INVALID_ARG_TYPE for what JSON cannot say.
+        ERR_CHILD_CLOSED_BEFORE_REPLY when the other process ended before it had it (a
+        RuntimeWarning if nobody listens). Raises ERR_INVALID_HANDLE_TYPE, and ERR_INVALID_ARG_TYPE
+        for what JSON cannot say.
         """
         if callable(handle):
             handle, callback = None, handle
@@ -150,7 +154,7 @@ class Talker(EventEmitter):
                 if done is not None:
                     done(None)
             elif code == LOST:
-                self._failed(state_error('ERR_CHILD_CLOSED_BEFORE_REPLY'), done)
+                self._lost(done)
             else:
                 self._failed(system_error(code, 'write'), done)
 
@@ -164,6 +168,17 @@ class Talker(EventEmitter):
         if server is not None:
             server._handed_over(self._sent[server])
         return more
+
+    def _lost(self, done: Any) -> None:
+        """The other process ended with something in flight.
+
+        It may end at any moment, so a program that never asked is warned, not ended.
+        """
+        if done is None and not self.listener_count('error'):
+            text = f'{self!r} ended before it had received a handle that was sent to it'
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            return
+        self._failed(state_error('ERR_CHILD_CLOSED_BEFORE_REPLY'), done)
 
     def _failed(self, error: Exception, done: Any) -> None:
         if done is not None:
@@ -202,6 +217,9 @@ class Talker(EventEmitter):
     # -- receiving --------------------------------------------------------------------------
 
     def _on_frame(self, kind: int, message: Any, fds: list[int] | None) -> None:
+        if kind == PLAIN:
+            self._on_plain(message, fds)
+            return
         if kind == INTERNAL:
             if 'answer' in message:
                 if fds:
@@ -304,5 +322,9 @@ class Talker(EventEmitter):
 
 
 def _unknown(message: dict[str, Any], fds: list[int] | None, answer: Answer) -> None:
+    _close_all(b'', fds)
+
+
+def _close_all(message: bytes, fds: list[int] | None) -> None:
     for fd in fds or ():
         os.close(fd)

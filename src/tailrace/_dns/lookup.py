@@ -243,7 +243,7 @@ class LookupRequest:
         resolver: Resolver,
         pool: Pool,
     ) -> None:
-        self.hostname = hostname
+        self.hostname: str = hostname
         self._family = family
         self._hints = hints
         self._all = every

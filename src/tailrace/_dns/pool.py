@@ -22,7 +22,7 @@ class Pool:
     __slots__ = ('__weakref__', '_line', '_lock', '_running', 'size')
 
     def __init__(self, size: int = 4) -> None:
-        self.size = size
+        self.size: int = size
         self.renew()
 
     def renew(self) -> None:

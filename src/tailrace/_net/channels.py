@@ -33,7 +33,7 @@ class Channel:
     __slots__ = ('_subscribers', 'name')
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
         #: What was subscribed, and what is called for it (GEN-19, GEN-13).
         self._subscribers: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
 

@@ -6,7 +6,6 @@ sleeps on for what is left. The timer never keeps the program alive.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from .._handles import StreamHandle
@@ -18,13 +17,14 @@ __all__ = ['Idle']
 class Idle:
     """Calls ``expired()`` once for every period of ``ms`` without activity."""
 
-    __slots__ = ('_expired', '_handle', '_timer', '_told', '_touched', 'ms')
+    __slots__ = ('_expired', '_handle', '_runtime', '_timer', '_told', '_touched', 'ms')
 
     def __init__(self, runtime: Runtime, ms: float, expired: Callable[[], object]) -> None:
+        self._runtime = runtime
         self.ms = ms
         self._expired = expired
         self._handle: StreamHandle | None = None
-        self._touched = time.monotonic()
+        self._touched = self._runtime.clock()
         #: The activity after which expiry was told.
         self._told = -1.0
         self._timer = Timer(runtime, self._look, max(1.0, ms), (), False).unref()
@@ -39,13 +39,13 @@ class Idle:
 
     def touch(self) -> None:
         """Something happened."""
-        self._touched = time.monotonic()
+        self._touched = self._runtime.clock()
 
     def _look(self) -> None:
         last = self._touched
         if self._handle is not None and self._handle.active_at > last:
             last = self._handle.active_at
-        left = last + self.ms / 1000 - time.monotonic()
+        left = last + self.ms / 1000 - self._runtime.clock()
         if left > 0.0005 or self._told == last:
             self._again(left if left > 0.0005 else self.ms / 1000)
             return

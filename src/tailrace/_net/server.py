@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
 from .. import _runtime
 from .._addr import BlockList
@@ -23,9 +23,12 @@ from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
-from .serving import Serving
 from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
 from .socket import Socket
+from .typed_server import TypedServer
+
+if TYPE_CHECKING:
+    from .option_types import ListenOptions, ServerOptions
 
 __all__ = ['Server', 'create_server']
 
@@ -43,7 +46,7 @@ class Holder(Protocol):
 
 
 @node_names
-class Server(Serving):
+class Server(TypedServer):
     """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
@@ -68,10 +71,14 @@ class Server(Serving):
     block_list: BlockList | None = None
 
     def __init__(
-        self, options: Any = None, connection_listener: Any = None, /, **keywords: Any
+        self,
+        options: Any = None,
+        connection_listener: Any = None,
+        /,
+        **keywords: Unpack[ServerOptions],
     ) -> None:
         super().__init__()
-        opts, listener = server_call(options, connection_listener, keywords)
+        opts, listener = server_call(options, connection_listener, dict(keywords))
         self.allow_half_open = bool(opts.get('allow_half_open'))
         self.pause_on_connect = bool(opts.get('pause_on_connect'))
         self.no_delay = bool(opts.get('no_delay'))
@@ -106,7 +113,7 @@ class Server(Serving):
 
     # -- listening --------------------------------------------------------------------------------
 
-    def listen(self: _T, *args: Any, **options: Any) -> _T:
+    def listen(self: _T, *args: Any, **options: Unpack[ListenOptions]) -> _T:
         """Start listening; returns the server (LS-01).
 
         Forms: ``listen([port[, host[, backlog]]][, callback])``, ``listen(path[, backlog][,
@@ -121,7 +128,7 @@ class Server(Serving):
         ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT at once. ``await server.listen(...)`` waits for
         the outcome.
         """
-        plain, callback = listen_call(args, options)
+        plain, callback = listen_call(args, dict(options))
         if self._handle is not None:
             raise state_error('ERR_SERVER_ALREADY_LISTEN')
         if callback is not None:
@@ -467,7 +474,7 @@ def _ends(handle: StreamHandle) -> Record | None:
 
 
 def create_server(
-    options: Any = None, connection_listener: Any = None, /, **keywords: Any
+    options: Any = None, connection_listener: Any = None, /, **keywords: Unpack[ServerOptions]
 ) -> Server:
     """Make a server; it listens once :meth:`Server.listen` is called (MF-01).
 

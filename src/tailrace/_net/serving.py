@@ -174,9 +174,9 @@ class Handling:
     turns of the loop later: what it awaited of the socket has told it by then, and a handler that
     ends with the connection is not disturbed. When the handler returns, nothing is done to the
     socket: it may have listeners. When it fails, the socket is destroyed with its error, which
-    thereby goes to the socket's 'error' listeners, or is uncaught. That the connection broke, or
-    was destroyed, while the handler used it is no failure of the handler (as with Node's
-    captureRejections, where the iterator has heard the error and the socket is destroyed already).
+    thereby goes to the socket's 'error' listeners, or is uncaught. That the connection broke while
+    the handler used it is reported once, to listeners or to the loop's owner, and ends no program;
+    that the program itself destroyed it is no news.
     """
 
     __slots__ = ('_server', '_sock', '_task')

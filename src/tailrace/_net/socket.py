@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from .._handles import StreamHandle
 from .._names import Record, node_names
 from .._stream.encodings import encode
 from .._stream.readable import describe
-from .._stream.state import L_DESTROYED, R_STOPPED, W_FINISHED
+from .._stream.state import L_DESTROYED, L_GONE, R_STOPPED, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
 from .._waiting import first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
-from .endpoint import Endpoint, checked_block_list
+from .endpoint import checked_block_list
 from .options import CONNECT_OPTIONS, connect_call, socket_call
 from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
+from .typed_socket import TypedSocket
+
+if TYPE_CHECKING:
+    from .option_types import ConnectOptions, SocketOptions
 
 __all__ = ['Socket', 'connect', 'create_connection']
 
@@ -29,7 +33,7 @@ _S = TypeVar('_S', bound='Socket')
 
 
 @node_names
-class Socket(Endpoint):
+class Socket(TypedSocket):
     """One connection: TCP, or a Unix-domain socket (SK-01).
 
     Made by :func:`connect`, by a server for its 'connection' listeners, or by hand and then
@@ -48,8 +52,8 @@ class Socket(Endpoint):
     (error), 'close' (had_error), and those of Duplex.
     """
 
-    def __init__(self, options: Any = None, /, **keywords: Any) -> None:
-        self._setup(socket_call('Socket', options, keywords))
+    def __init__(self, options: Any = None, /, **keywords: Unpack[SocketOptions]) -> None:
+        self._setup(socket_call('Socket', options, dict(keywords)))
 
     @classmethod
     def _accepted(cls: type[_S], handle: StreamHandle, server: Any) -> _S:
@@ -69,7 +73,7 @@ class Socket(Endpoint):
 
     # -- connecting and closing -------------------------------------------------------------------
 
-    def connect(self, *args: Any, **options: Any) -> Any:
+    def connect(self, *args: Any, **options: Unpack[ConnectOptions]) -> Self:
         """Start connecting; returns the socket (CN-01).
 
         Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
@@ -84,11 +88,11 @@ class Socket(Endpoint):
         and EALREADY or EISCONN if the socket is in use (AM-30). After 'close' the socket may be
         connected again (CN-03).
         """
-        plain, callback = connect_call('connect', args, options)
+        plain, callback = connect_call('connect', args, dict(options))
         self._connect(plain, callback)
         return self
 
-    def reset_and_destroy(self) -> Any:
+    def reset_and_destroy(self) -> Self:
         """Close with a TCP reset (SK-33 to SK-36); the peer gets ECONNRESET.
 
         While connecting it happens as soon as the connection is there. A socket that is neither
@@ -122,14 +126,14 @@ class Socket(Endpoint):
     def _destroy_now(self) -> None:
         self.destroy()
 
-    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Any:
+    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
         """Write ``chunk`` (if any), then send a FIN; the peer may go on sending (SK-23).
 
         Forms and errors as ``Writable.end``. While connecting the FIN waits for the connection.
         """
         return Writable.end(self, chunk, encoding, callback)
 
-    def pause(self) -> Any:
+    def pause(self) -> Self:
         """Stop 'data' events; the kernel's buffer fills and the sender slows down (SK-27)."""
         self._pause()
         handle = self._handle
@@ -138,7 +142,7 @@ class Socket(Endpoint):
             self._stopped_reading()
         return self
 
-    def resume(self) -> Any:
+    def resume(self) -> Self:
         """Go on after :meth:`pause` (SK-37)."""
         if self._on_buffer is not None and self._handle is not None and not self._connecting:
             self._start_reading()
@@ -153,7 +157,7 @@ class Socket(Endpoint):
 
     # -- timeout and socket options ---------------------------------------------------------------
 
-    def set_timeout(self, timeout: Any, callback: Any = None, /) -> Any:
+    def set_timeout(self, timeout: Any, callback: Any = None, /) -> Self:
         """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity (SK-42 to SK-47).
 
         The connection is not closed. 0 switches it off, and takes ``callback`` away. ``callback``
@@ -180,7 +184,7 @@ class Socket(Endpoint):
                 self.once('timeout', callback)
         return self
 
-    def set_no_delay(self, no_delay: Any = True, /) -> Any:
+    def set_no_delay(self, no_delay: Any = True, /) -> Self:
         """Switch Nagle's algorithm off (True) or on (False); remembered until connected (SK-41)."""
         if self._handle is not None:
             self._handle.set_no_delay(bool(no_delay))
@@ -195,7 +199,7 @@ class Socket(Endpoint):
         interval: Any = None,
         count: Any = None,
         **options: Any,
-    ) -> Any:
+    ) -> Self:
         """Switch keep-alive probes on or off; remembered until connected (SK-39, SK-40, BX-03).
 
         ``initial_delay`` (ms): silence before the first probe, 0 leaves it as it is; ``interval``
@@ -221,7 +225,7 @@ class Socket(Endpoint):
             settings.delay, settings.interval, settings.count = delay, every, probes
         return self
 
-    def set_type_of_service(self, tos: int, /) -> Any:
+    def set_type_of_service(self, tos: int, /) -> Self:
         """Set IP_TOS or IPV6_TCLASS, 0 to 255; remembered until connected (BX-02).
 
         Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, or the system's error.
@@ -248,15 +252,15 @@ class Socket(Endpoint):
             self._settings = Settings()
         return self._settings
 
-    def ref(self) -> Any:
+    def ref(self) -> Self:
         """Keep the program alive while open (the default); see ``tailrace.run`` (SK-29)."""
         return self._set_ref(True)
 
-    def unref(self) -> Any:
+    def unref(self) -> Self:
         """Let the program end although this socket is open (SK-48)."""
         return self._set_ref(False)
 
-    def _set_ref(self, ref: bool) -> Any:
+    def _set_ref(self, ref: bool) -> Self:
         handle = self._handle
         if handle is not None:
             if ref:
@@ -416,8 +420,10 @@ class Socket(Endpoint):
         """Connected, or the error raised; cancelling it destroys the socket."""
         if self._handle is not None and not self._connecting:
             return self
-        if self._life & L_DESTROYED:
+        if self._life & L_GONE:
             raise self._error or state_error('ERR_SOCKET_CLOSED')
+        # Destroyed, but its 'error' is still to come: who waits here takes it.
+        destroyed = self._life & L_DESTROYED
         try:
             event = await first_of(self, 'connect', 'close')
         except BaseException as error:
@@ -425,7 +431,8 @@ class Socket(Endpoint):
                 self.destroy()
             raise
         if event == 'close':
-            raise self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
+            code = 'ERR_SOCKET_CLOSED' if destroyed else 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION'
+            raise self._error or state_error(code)
         return self
 
 
@@ -436,7 +443,7 @@ def _place(name: Any) -> str:
     return f'[{host}]:{port}' if family == 'IPv6' else f'{host}:{port}'
 
 
-def create_connection(*args: Any, **options: Any) -> Socket:
+def create_connection(*args: Any, **options: Unpack[ConnectOptions]) -> Socket:
     """Make a socket and connect it; returns the socket, which is connecting (MF-10 to MF-15).
 
     Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
@@ -444,7 +451,7 @@ def create_connection(*args: Any, **options: Any) -> Socket:
     :meth:`Socket.connect` together, and ``timeout`` (ms): ``set_timeout`` before connecting.
     ``await connect(...)`` gives the connected socket or raises the error.
     """
-    plain, callback = connect_call('connect', args, options)
+    plain, callback = connect_call('connect', args, dict(options))
     timeout = plain.get('timeout')
     own = {name: value for name, value in plain.items() if name not in _ONLY_CONNECT}
     sock = Socket(own)

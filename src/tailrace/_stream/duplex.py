@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._names import node_names
 from ..errors import state_error
@@ -33,7 +33,16 @@ class Duplex(Readable, Writable):
         writable = options.get('writable') is not False
         self._init_stream(options, readable, writable)
 
-    pipe = Readable.pipe  # type: ignore[assignment]
+    if TYPE_CHECKING:
+
+        def pipe(
+            self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
+        ) -> Any:
+            """As Readable.pipe."""
+            raise NotImplementedError
+
+    else:
+        pipe = Readable.pipe
 
     @property
     def allow_half_open(self) -> bool:

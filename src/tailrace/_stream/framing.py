@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._names import node_names
 from .._validate import bad_type, bad_value, check_int
 from ..errors import IncompleteReadError, LimitOverrunError, state_error
 from .state import (
@@ -24,7 +25,7 @@ from .state import (
     R_OBJECT,
 )
 
-__all__ = ['LIMIT', 'read_exactly', 'read_line', 'read_some', 'read_until']
+__all__ = ['LIMIT', 'Framing', 'read_some']
 
 #: The longest line, or data up to a separator, that is read unless another limit is given.
 LIMIT = 65536
@@ -32,55 +33,63 @@ LIMIT = 65536
 _MOST = 2**53
 
 
-async def read_exactly(self: Any, size: int, /) -> Any:
-    """Wait for exactly ``size`` bytes and take them; characters after ``set_encoding``.
+@node_names
+class Framing:
+    """The reading helpers, for a Readable to derive from."""
 
-    ``size`` may be larger than the high-water mark, which is raised while this waits. Goes together
-    with ``read``, ``unshift``, ``pause`` and ``async for`` on the same stream.
+    __slots__ = ()
 
-    Raises IncompleteReadError (ERR_INCOMPLETE_READ, an EOFError) if the stream ends before: its
-    ``partial`` is what there is, which stays in the buffer, its ``expected`` is ``size``. Raises
-    the error of a stream that fails, ERR_STREAM_PREMATURE_CLOSE if it is destroyed,
-    ERR_STREAM_FLOWING if it has 'data' listeners or flows, ERR_STREAM_READ_PENDING if another such
-    call waits, ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for ``size``. Cancelling it leaves the
-    data in the buffer.
-    """
+    async def read_exactly(self, size: int, /) -> Any:
+        """Wait for exactly ``size`` bytes and take them; characters after ``set_encoding``.
+
+        ``size`` may be larger than the high-water mark, which is raised while this waits. Goes
+        together with ``read``, ``unshift``, ``pause`` and ``async for`` on the same stream.
+
+        Raises IncompleteReadError (ERR_INCOMPLETE_READ, an EOFError) if the stream ends before:
+        its ``partial`` is what there is, which stays in the buffer, its ``expected`` is ``size``.
+        Raises the error of a stream that fails, ERR_STREAM_PREMATURE_CLOSE if it is destroyed,
+        ERR_STREAM_FLOWING if it has 'data' listeners or flows, ERR_STREAM_READ_PENDING if another
+        such call waits, ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for ``size``. Cancelling it
+        leaves the data in the buffer.
+        """
+        return await _exactly(self, size)
+
+    async def read_until(self, separator: Any, /, *, limit: int | None = LIMIT) -> Any:
+        """Wait for ``separator`` and take everything up to and including it.
+
+        ``separator`` is bytes, or text after ``set_encoding``. ``limit`` (bytes or characters,
+        default 65536) is the longest answer, the separator included; None: no limit.
+
+        Raises LimitOverrunError (ERR_LIMIT_OVERRUN) when there is no separator within ``limit``:
+        its ``consumed`` is how much can be taken with ``read`` without tearing a separator. Raises
+        IncompleteReadError if the stream ends before, with ``expected`` None. After either the
+        data is still in the buffer. Otherwise as :meth:`read_exactly`.
+        """
+        return await _until(self, separator, limit)
+
+    async def read_line(self, /, *, limit: int | None = LIMIT) -> Any:
+        r"""Wait for a line and take it: everything up to and including ``\n``.
+
+        At the end of the stream what is left is the last line, and after that empty: so ``while
+        line := await sock.read_line():`` reads them all. ``limit`` (bytes or characters, default
+        65536) is the longest line, its end included; None: no limit. A longer one raises
+        LimitOverrunError and stays in the buffer. Otherwise as :meth:`read_exactly`.
+        """
+        return await _until(self, None, limit)
+
+
+async def _exactly(stream: Any, size: int) -> Any:
     check_int('size', size, 0, _MOST)
-    _check(self)
-    if self._r_len < size:
-        reader = _Reader(self)
+    _check(stream)
+    if stream._r_len < size:
+        reader = _Reader(stream)
         try:
-            while self._r_len < size:
+            while stream._r_len < size:
                 if not await reader.more(size):
-                    raise IncompleteReadError(_empty(self).join(self._r_buf or ()), size)
+                    raise IncompleteReadError(_joined(stream), size)
         finally:
             reader.stop()
-    return _taken(self, size)
-
-
-async def read_until(self: Any, separator: Any, /, *, limit: int | None = LIMIT) -> Any:
-    """Wait for ``separator`` and take everything up to and including it.
-
-    ``separator`` is bytes, or text after ``set_encoding``. ``limit`` (bytes or characters, default
-    65536) is the longest answer, the separator included; None: no limit.
-
-    Raises LimitOverrunError (ERR_LIMIT_OVERRUN) when there is no separator within ``limit``: its
-    ``consumed`` is how much can be taken with ``read`` without tearing a separator. Raises
-    IncompleteReadError if the stream ends before, with ``expected`` None. After either the data is
-    still in the buffer. Otherwise as :meth:`read_exactly`.
-    """
-    return await _until(self, separator, limit)
-
-
-async def read_line(self: Any, /, *, limit: int | None = LIMIT) -> Any:
-    r"""Wait for a line and take it: everything up to and including ``\n``.
-
-    At the end of the stream what is left is the last line, and after that empty: so
-    ``while line := await sock.read_line():`` reads them all. ``limit`` (bytes or characters,
-    default 65536) is the longest line, its end included; None: no limit. A longer one raises
-    LimitOverrunError and stays in the buffer. Otherwise as :meth:`read_exactly`.
-    """
-    return await _until(self, None, limit)
+    return _taken(stream, size)
 
 
 async def read_some(stream: Any, most: int) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .._names import node_names
-from . import framing
 from . import pipe as _pipe
+from .framing import Framing
 from .iterate import Chunks
 from .state import (
     L_CLOSE_EMITTED,
@@ -27,7 +27,7 @@ __all__ = ['Readable']
 
 
 @node_names
-class Readable(Stream):
+class Readable(Framing, Stream):
     """A source of chunks: ``bytes``, text after :meth:`set_encoding`, anything in object mode.
 
     Options (a mapping or keywords): ``high_water_mark`` (bytes, default 65536; objects, default
@@ -58,8 +58,19 @@ class Readable(Stream):
     #: The call of read_exactly & co that waits.
     _framing: Any = None
 
-    push = WriteSide._push
-    unshift = WriteSide._put_back
+    if TYPE_CHECKING:
+
+        def push(self, chunk: Any, encoding: str | None = None) -> bool:
+            """A chunk from the source, or None for its end; False: the buffer is full (ST-09)."""
+            raise NotImplementedError
+
+        def unshift(self, chunk: Any, encoding: str | None = None) -> bool:
+            """Put a chunk in front of what is buffered (ST-09)."""
+            raise NotImplementedError
+
+    else:
+        push = WriteSide._push
+        unshift = WriteSide._put_back
 
     def read(self, size: int | None = None, /) -> Any:
         """Take what is buffered: all of it, or exactly ``size`` units, or None if there is less.
@@ -70,16 +81,12 @@ class Readable(Stream):
         """
         return self._take(size)
 
-    read_exactly = framing.read_exactly
-    read_until = framing.read_until
-    read_line = framing.read_line
-
-    def pause(self) -> Any:
+    def pause(self) -> Self:
         """Stop 'data' events until :meth:`resume`; emits 'pause' (ST-05, SK-27)."""
         self._pause()
         return self
 
-    def resume(self) -> Any:
+    def resume(self) -> Self:
         """Let data flow; without a 'data' listener it is dropped; emits 'resume' (SK-37)."""
         self._resume()
         return self
@@ -88,7 +95,7 @@ class Readable(Stream):
         """Whether :meth:`pause` was called and not undone."""
         return bool(self._r & R_PAUSED or self._r & R_STOPPED)
 
-    def set_encoding(self, encoding: str | None = None, /) -> Any:
+    def set_encoding(self, encoding: str | None = None, /) -> Self:
         """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
 
         ``None`` and empty text mean utf8. What is buffered is converted.

@@ -7,7 +7,7 @@ attributes on them and reach their methods by Node's names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
@@ -32,7 +32,7 @@ from .state import (
     W_FINISHED,
     W_KEEP_TEXT,
 )
-from .write import WriteSide
+from .typed import TypedStream
 
 __all__ = ['STREAM_OPTIONS', 'Stream']
 
@@ -67,7 +67,7 @@ _FIRST = ('close', 'error', 'prefinish', 'finish', 'drain', 'data', 'end', 'read
 
 
 @node_names
-class Stream(WriteSide):
+class Stream(TypedStream):
     """Base of Readable, Writable and Duplex; not used by itself."""
 
     _hooks: dict[str, Callable[..., Any]] | None = None
@@ -213,7 +213,7 @@ class Stream(WriteSide):
             self.destroy(error)
         await self.wait_closed()
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .._names import node_names
 from ..errors import state_error
@@ -40,9 +40,16 @@ class Writable(Stream):
     def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         self._init_stream(stream_options('Writable', options, keywords), False, True)
 
-    write = WriteSide._write_chunk
+    if TYPE_CHECKING:
 
-    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Any:
+        def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
+            """Write ``chunk``: str, or anything bytes-like; False: wait for 'drain' (ST-15)."""
+            raise NotImplementedError
+
+    else:
+        write = WriteSide._write_chunk
+
+    def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
         """Write nothing after ``chunk`` (if any); then 'finish' (ST-16, ST-17, SK-23).
 
         Forms: ``end()``, ``end(callback)``, ``end(chunk)``, ``end(chunk, callback)``,
@@ -61,7 +68,7 @@ class Writable(Stream):
         """Undo one :meth:`cork`; the last one writes everything as one vectored write."""
         self._do_uncork()
 
-    def set_default_encoding(self, encoding: str, /) -> Any:
+    def set_default_encoding(self, encoding: str, /) -> Self:
         """The encoding of text given without one (ST-22). Raises ERR_UNKNOWN_ENCODING."""
         self._w_encoding = canonical(encoding)
         return self

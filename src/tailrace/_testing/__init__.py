@@ -1,0 +1,1 @@
+"""What :mod:`tailrace.testing` offers. Nothing below knows that this exists."""
