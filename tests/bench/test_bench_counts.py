@@ -1,9 +1,9 @@
 """The regression check on instructions: what an echoed message costs, against what was recorded.
 
 A count compares within one interpreter and machine type only, and within 3% (see bench/README.md);
-elsewhere, and without valgrind, the check is skipped with that reason. That a growth is seen is proved in ``test_bench_commands.py``. Record anew with
-``python bench/count.py --peers tailrace --json bench/results/count-tailrace.json`` when a change is
-worth it.
+elsewhere, and without valgrind, the check is skipped with that reason. That a growth is seen is
+proved in ``test_bench_commands.py``. When a change is worth it, record anew:
+``python bench/count.py --peers tailrace --json bench/results/count-tailrace.json``.
 """
 
 from __future__ import annotations
