@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _runtime
 from ._compiled import mypyc_attr
@@ -348,6 +348,6 @@ def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[...,
     return emitter.listeners(event)
 
 
-if not TYPE_CHECKING:
-    # Node's spellings; a type checker would take every name for one.
-    __getattr__, __dir__ = module_names(__name__, __all__, globals())
+# Node's spellings. Not by assignment: a type checker would take every name for one; and not behind
+# TYPE_CHECKING: a compiler would leave it out.
+globals()['__getattr__'], globals()['__dir__'] = module_names(__name__, __all__, globals())
