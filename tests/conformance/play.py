@@ -22,6 +22,9 @@ HERE = Path(__file__).resolve().parent
 CORPUS = HERE / 'corpus'
 #: What the names of the project's own scenarios begin with, and the folder that they are in.
 OWN = 'own/'
+#: Scenarios wait by the clock (20 ms here, 40 ms there) and end at a limit: on a machine that is
+#: busy with something else a trace may come out cut short. What differs, differs each time.
+RETRIES = 2
 
 
 def player(home: Path = CORPUS) -> ModuleType:
@@ -44,9 +47,15 @@ def main(jobs: int, source: str, scenarios: list[str]) -> None:
     options = {'path': source, 'strict': False}
 
     def play(scenario: str) -> tuple[str, list[str], object]:
-        if scenario.startswith(OWN):
-            return own.run_one(scenario.removeprefix(OWN), options)  # type: ignore[no-any-return]
-        return copied.run_one(scenario, options)  # type: ignore[no-any-return]
+        by, name = (
+            (own, scenario.removeprefix(OWN)) if scenario.startswith(OWN) else (copied, scenario)
+        )
+        out = by.run_one(name, options)
+        for _ in range(RETRIES):
+            if out[0] == 'ok':
+                break
+            out = by.run_one(name, options)
+        return out  # type: ignore[no-any-return]
 
     pool = concurrent.futures.ThreadPoolExecutor(jobs)
     try:
