@@ -30,6 +30,7 @@ TOOLS = ['mypy>=1.15', 'setuptools>=61']
 #: One group: calls between these are C calls. What users subclass or patch is not among them.
 MODULES = (
     '_tick',
+    '_runtime',
     '_listeners',
     'events',
     '_stream/state',

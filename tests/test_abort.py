@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tailrace import _runtime
+from tailrace import _running
 from tailrace._abort import AbortController, AbortSignal, AbortTimeoutError
 from tailrace.errors import AbortError, InvalidArgTypeError, OutOfRangeError
 from tailrace.stream import Readable
@@ -109,7 +109,7 @@ def test_ab02_timeout(run: Any) -> None:
 
 
 def test_ab02_timeout_does_not_keep_the_program(loop_factory: Any) -> None:
-    _runtime.run(lambda: AbortSignal.timeout(60000), loop_factory)
+    _running.run(lambda: AbortSignal.timeout(60000), loop_factory)
 
 
 def test_ab02_ab06_any(run: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tailrace import _runtime, events
+from tailrace import _running, _runtime, events
 from tailrace._abort import AbortController
 from tailrace._listeners import adapt
 from tailrace.errors import AbortError, InvalidArgTypeError, OutOfRangeError, UnhandledError
@@ -397,7 +397,7 @@ def test_gen12_gen13_a_failure_nobody_hears_ends_run(loop_factory: Any, event: s
         _runtime.set_interval(lambda: None, 1000)
 
     with pytest.raises(KeyError):
-        _runtime.run(main, loop_factory)
+        _running.run(main, loop_factory)
 
 
 def test_gen13_a_failure_destroys_a_stream(run: Any) -> None:

@@ -35,7 +35,7 @@ LAYERS = (
     ('_dns', '_addr'),
     (
         *('events', '_event_series', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
-        *('_tick', '_runtime', '_names', '_validate', '_compiled'),
+        *('_tick', '_runtime', '_running', '_names', '_validate', '_compiled'),
     ),
 )
 
@@ -51,7 +51,15 @@ REFUSES = {
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
 ASYNCIO = (
-    *('_runtime', '_handles.engine', '_handles.selector', '_dns', '_event_series', '_demo'),
+    *(
+        '_runtime',
+        '_running',
+        '_handles.engine',
+        '_handles.selector',
+        '_dns',
+        '_event_series',
+        '_demo',
+    ),
     '_program',
     '_adapters',
     'adapters',

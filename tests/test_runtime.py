@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tailrace import _runtime
+from tailrace import _running, _runtime
 from tailrace._runtime import (
     active_resources,
     clear_immediate,
@@ -27,7 +27,7 @@ from tailrace.stream import Readable
 @pytest.fixture
 def play(loop_factory: Any) -> Any:
     """Runs a main to the end of its program."""
-    return lambda main=None: _runtime.run(main, loop_factory)
+    return lambda main=None: _running.run(main, loop_factory)
 
 
 def test_gen11_run_ends_when_nothing_is_left(play: Any) -> None:
@@ -85,7 +85,7 @@ def test_gen11_unref_lets_the_program_end(play: Any) -> None:
 def test_gen11_run_inside_a_running_loop_is_refused(run: Any) -> None:
     async def main() -> None:
         with pytest.raises(RuntimeError):
-            _runtime.run(main(), asyncio.new_event_loop)
+            _running.run(main(), asyncio.new_event_loop)
 
     run(main)
 

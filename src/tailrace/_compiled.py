@@ -6,9 +6,10 @@ without it they run as they are. ``mypyc_attr`` is mypyc's own decorator while i
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ['mypyc_attr']
+__all__ = ['caller_level', 'mypyc_attr']
 
 if TYPE_CHECKING:
     from mypy_extensions import mypyc_attr
@@ -17,3 +18,20 @@ else:
     def mypyc_attr(**attributes: Any) -> Any:
         """Interpreted: a decorator that changes nothing."""
         return lambda cls: cls
+
+
+def caller_level() -> int:
+    """The ``stacklevel`` of a warning that is meant for the first frame outside this package.
+
+    Compiled functions have no frame of their own.
+    """
+    package = __name__.rpartition('.')[0]
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        module = frame.f_globals.get('__name__', '')
+        if module != package and not module.startswith(package + '.'):
+            break
+        frame = frame.f_back
+        level += 1
+    return level

@@ -32,11 +32,12 @@ class Listener:
         self.at_least = 0
         self.at_most = _ANY
         # A bound method gives out the code of its function, whose first parameter is taken.
-        code = getattr(function, '__code__', None)
-        if code is not None:
-            self._read_code(function, code, 1 if type(function) is MethodType else 0)
-        elif not isinstance(function, BuiltinFunctionType):
-            self._ask_signature(function)
+        if not isinstance(function, BuiltinFunctionType):
+            code = getattr(function, '__code__', None)
+            if code is not None:
+                self._read_code(function, code, 1 if type(function) is MethodType else 0)
+            else:
+                self._ask_signature(function)
         #: What an event with one argument calls, if it need not look at anything else.
         self.plain: Callable[..., Any] | None = None
         if not once and self.at_least <= 1 <= self.at_most:
@@ -87,6 +88,8 @@ class Listener:
 
 def is_coroutine_function(function: Any) -> bool:
     """Whether calling ``function`` makes a coroutine."""
+    if isinstance(function, BuiltinFunctionType):
+        return False  # and in a compiled build `sock.write` is one
     code = getattr(function, '__code__', None)
     if code is not None:
         return bool(code.co_flags & 0x80)

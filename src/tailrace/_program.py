@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _runtime
+from . import _running
 from ._handles.selector import new_event_loop
 from ._net.defaults import parse_flags
 
@@ -46,7 +46,7 @@ def run(
     ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError
     inside a running event loop: there, use tailrace as it is.
     """
-    return _runtime.run(main, loop_factory or new_event_loop)
+    return _running.run(main, loop_factory or new_event_loop)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,6 +24,7 @@ from datetime import timedelta
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
+from ._compiled import caller_level
 from ._names import Record, node_names
 from ._tick import Ticks
 from ._validate import MAX_TIMEOUT, check_callable
@@ -42,13 +43,14 @@ __all__ = [
     'clear_timeout',
     'current',
     'current_task',
+    'forget_default',
+    'is_coroutine',
     'new_future',
     'next_tick',
-    'run',
+    'running_loop',
     'set_immediate',
     'set_interval',
     'set_timeout',
-    'settled',
     'spawn',
 ]
 
@@ -64,12 +66,10 @@ class Runtime(Ticks):
     """Ticks, timers and lifetime on one loop."""
 
     __slots__ = (
-        '__weakref__',
         '_exit_check',
         '_heap',
         '_heap_call',
         '_immediates',
-        '_on_idle',
         '_sequence',
         '_waiting',
         'clock',
@@ -78,6 +78,7 @@ class Runtime(Ticks):
         'frozen',
         'holders',
         'loop',
+        'on_idle',
         'owned',
         'tasks',
     )
@@ -102,7 +103,7 @@ class Runtime(Ticks):
         self._immediates: list[Immediate] = []
         self._sequence = itertools.count()
         self._waiting: list[Callable[[asyncio.AbstractEventLoop], object]] = []
-        self._on_idle: Callable[[], None] | None = None
+        self.on_idle: Callable[[], None] | None = None
         self._exit_check = False
 
     # -- the loop ---------------------------------------------------------------------------
@@ -164,8 +165,8 @@ class Runtime(Ticks):
         if self.failure is None:
             self.failure = error
         self.dead = True
-        if self._on_idle is not None:
-            self._on_idle()
+        if self.on_idle is not None:
+            self.on_idle()
 
     # -- lifetime ---------------------------------------------------------------------------
 
@@ -181,19 +182,19 @@ class Runtime(Ticks):
 
     def check_exit(self) -> None:
         """Look soon whether anything is left that could call back."""
-        if self._on_idle is not None and not self._exit_check and self.loop is not None:
+        if self.on_idle is not None and not self._exit_check and self.loop is not None:
             self._exit_check = True
             self.loop.call_soon(self.look_for_exit)
 
     def look_for_exit(self) -> None:
         """End the program if nothing is left that could call back."""
         self._exit_check = False
-        if self._on_idle is None or self.holders:
+        if self.on_idle is None or self.holders:
             return
         if self.queue:
             self.check_exit()
         else:
-            self._on_idle()
+            self.on_idle()
 
     # -- timers -----------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class Runtime(Ticks):
 _local = threading.local()
 
 
-def _is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
+def is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
     # inspect.iscoroutine, without the 4 ms that importing inspect takes.
     return isinstance(value, CoroutineType)
 
@@ -285,6 +286,16 @@ def current() -> Runtime:
     if default is None:
         default = _local.default = Runtime()
     return default
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread, if any."""
+    return _running_loop()
+
+
+def forget_default() -> None:
+    """The thread's default runtime has run its program: the next one gets another."""
+    _local.default = None
 
 
 def new_future() -> asyncio.Future[Any]:
@@ -358,26 +369,20 @@ def spawn(
     return task
 
 
-async def settled(task: asyncio.Future[Any]) -> None:
-    """Wait until ``task`` is done, whatever became of it."""
-    import asyncio
-
-    await asyncio.wait([task])
-
-
 def _delay(ms: Any) -> float:
     if isinstance(ms, timedelta):
         ms = ms / timedelta(milliseconds=1)
     if isinstance(ms, bool) or not isinstance(ms, (int, float)) or not 1 <= ms <= MAX_TIMEOUT:
         if isinstance(ms, (int, float)) and ms > MAX_TIMEOUT:
             warnings.warn(
-                f'{ms} ms does not fit into a timer; 1 ms is used', RuntimeWarning, stacklevel=3
+                f'{ms} ms does not fit into a timer; 1 ms is used',
+                RuntimeWarning,
+                stacklevel=caller_level(),
             )
         ms = 1
     return float(int(ms))
 
 
-@node_names
 class Timer:
     """What :func:`set_timeout` and :func:`set_interval` return.
 
@@ -412,7 +417,7 @@ class Timer:
         if not self._repeat:
             self._runtime.release(self)
         result = fn(*self._args)
-        if _is_coroutine(result):
+        if is_coroutine(result):
             spawn(result)
         if self._repeat and self._fn is not None:
             self._start()
@@ -468,7 +473,6 @@ class Timer:
         return f'<Timer {kind} {ms} {state}{"" if self._refed else " unref"}>'
 
 
-@node_names
 class Immediate:
     """What :func:`set_immediate` returns."""
 
@@ -489,7 +493,7 @@ class Immediate:
             args = self._args
             self.close()
             result = fn(*args)
-            if _is_coroutine(result):
+            if is_coroutine(result):
                 spawn(result)
 
     def close(self) -> None:
@@ -520,6 +524,11 @@ class Immediate:
 
     def __repr__(self) -> str:
         return f'<Immediate {"done" if self._fn is None else "waiting"}>'
+
+
+# Not decorators: the classes may be compiled ones.
+node_names(Timer)
+node_names(Immediate)
 
 
 def set_timeout(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
@@ -574,82 +583,3 @@ def active_resources() -> list[Record]:
         kind, address = holder.describe()
         out.append(Record(kind=kind, address=address, since=round((now - since) * 1000, 3)))
     return out
-
-
-def run(
-    main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
-) -> Any:
-    """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
-    import asyncio
-
-    if _running_loop() is not None:
-        if _is_coroutine(main):
-            main.close()
-        raise RuntimeError('tailrace.run() cannot be called from a running event loop')
-    runtime = current()
-    try:
-        with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
-            runtime.owned = True
-            return runner.run(_until_idle(runtime, main))
-    finally:
-        runtime.owned = False
-        runtime.dead = True
-        _local.default = None
-
-
-async def _until_idle(runtime: Runtime, main: Any) -> Any:
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    idle = asyncio.Event()
-
-    def at_idle() -> None:
-        # Nothing else runs, not even what is due on unref'd handles: the loop takes some more
-        # turns until it has stopped.
-        if task is None:
-            runtime.dead = True
-        idle.set()
-
-    runtime._on_idle = at_idle
-    runtime.attach(loop)
-    result = None
-    task: asyncio.Future[Any] | None = None
-    try:
-        if _is_coroutine(main):
-            task = loop.create_task(main)
-        elif main is not None:
-            result = await _call_main(runtime, main)
-            # Sockets and servers are awaitable too, but a main that returns one is done.
-            if _is_coroutine(result) or asyncio.isfuture(result):
-                task = asyncio.ensure_future(result)
-        if task is not None:
-            task.add_done_callback(lambda _: idle.set())
-        runtime.check_exit()
-        while True:
-            await idle.wait()
-            idle.clear()
-            if runtime.failure is not None:
-                raise runtime.failure
-            if task is not None:
-                if not task.done():
-                    continue
-                result = task.result()
-                task = None
-            if runtime.dead or (not runtime.holders and not runtime.queue):
-                return result
-    finally:
-        runtime._on_idle = None
-        if task is not None and not task.done():
-            task.cancel()
-
-
-async def _call_main(runtime: Runtime, main: Callable[[], Any]) -> Any:
-    """Call a plain main function as a callback of the loop, so that its ticks follow it."""
-    out: list[Any] = [None]
-
-    def call() -> None:
-        out[0] = main()
-
-    runtime.enter(call, (), None)
-    return out[0]

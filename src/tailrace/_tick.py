@@ -14,12 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ._compiled import mypyc_attr
-
 __all__ = ['Ticks']
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Ticks:
     """A tick queue and the gate through which callbacks of the loop pass."""
 

@@ -9,13 +9,12 @@ This file refuses to know streams, sockets and the loop.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 from . import _runtime
-from ._compiled import mypyc_attr
+from ._compiled import caller_level, mypyc_attr
 from ._event_series import on, once
 from ._listeners import Listener, is_coroutine_function
 from ._names import module_names, node_names
@@ -145,7 +144,7 @@ class EventEmitter:
                 f'{len(both)} listeners for {event!r} on {self!r}: a leak? '
                 'set_max_listeners() raises the limit',
                 ResourceWarning,
-                stacklevel=_caller_level(),
+                stacklevel=caller_level(),
             )
 
     def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -318,20 +317,6 @@ class EventEmitter:
 
 # Not a decorator: the class may be a compiled one.
 node_names(EventEmitter)
-
-
-def _caller_level() -> int:
-    """The stack level, seen from the caller, of the first frame outside this package."""
-    package = __name__.rpartition('.')[0]
-    level = 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        module = frame.f_globals.get('__name__', '')
-        if module != package and not module.startswith(package + '.'):
-            break
-        frame = frame.f_back
-        level += 1
-    return level
 
 
 def set_default_max_listeners(n: int | float) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import tailrace
-from tailrace import _runtime, dns
+from tailrace import _running, _runtime, dns
 from tailrace._dns.lookup import LookupRequest, Resolver, request
 from tailrace._dns.pool import Pool
 
@@ -444,7 +444,7 @@ def test_gen10_a_lookup_asked_before_there_is_a_loop_is_made_in_run() -> None:
     assert [one.describe() for one in _runtime.current().holders] == [('lookup', 'h.test')]
     # An exception of a callback ends run(): proof that the callback ran inside it.
     with pytest.raises(RuntimeError, match='enough'):
-        _runtime.run(None, asyncio.new_event_loop)
+        _running.run(None, asyncio.new_event_loop)
     assert got == ['192.0.2.1']
 
 
@@ -463,13 +463,13 @@ def test_gen11_a_pending_lookup_keeps_the_program_alive() -> None:
     got: list[str] = []
     ask(given(BOTH), callback=lambda error, address: got.append(address))
     ask(given(BOTH), '127.0.0.1', callback=lambda error, address: got.append(address))
-    _runtime.run(None, asyncio.new_event_loop)
+    _running.run(None, asyncio.new_event_loop)
     assert sorted(got) == ['127.0.0.1', '192.0.2.1']
 
 
 HANGING = """
 import asyncio, threading
-from tailrace import _runtime
+from tailrace import _running, _runtime
 from tailrace._dns.lookup import request
 from tailrace._dns.pool import Pool
 asked = threading.Event()
@@ -479,7 +479,7 @@ def hang(*args):
 def main():
     one = request('h', None, print, {}, hang, Pool())
     _runtime.set_timeout(lambda: (asked.wait(), one.abandon(), print('abandoned')), 1)
-_runtime.run(main, asyncio.new_event_loop)
+_running.run(main, asyncio.new_event_loop)
 print('over')
 """
 

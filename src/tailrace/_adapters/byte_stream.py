@@ -185,7 +185,7 @@ class _group:
 
 
 def _check_backend() -> None:
-    if _runtime._running_loop() is None:
+    if _runtime.running_loop() is None:
         raise RuntimeError("tailrace runs on asyncio: use anyio's asyncio backend, not trio")
 
 

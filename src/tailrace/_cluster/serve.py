@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import _runtime
+from .. import _running, _runtime
 from .._listeners import Listener
 from .._validate import check_callable, check_int, milliseconds
 from ..errors import InvalidArgValueError
@@ -102,7 +102,7 @@ class _Served:
         # A terminal sends SIGINT and SIGHUP to the whole group: here only the primary acts on them.
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        _runtime.run(self._main, loop_factory)
+        _running.run(self._main, loop_factory)
 
     def _main(self) -> None:
         loop = _runtime.current().loop
@@ -167,7 +167,7 @@ class Supervisor:
 
     def run(self, loop_factory: Callable[[], Any] | None) -> None:
         """Start, and return when all is ended."""
-        _runtime.run(self._start, loop_factory)
+        _running.run(self._start, loop_factory)
 
     def _start(self) -> None:
         loop = _runtime.current().loop

@@ -83,7 +83,6 @@ class Endpoint(Duplex):
         '_pipe_under_way',
         '_refed',
         '_reset_asked',
-        '_runtime',
         '_server',
         '_settings',
         '_timeout',
@@ -121,7 +120,6 @@ class Endpoint(Duplex):
         self._events['end'] = _END_LISTENER
 
     def _init_fields(self) -> None:
-        self._runtime: _runtime.Runtime | None = None
         self._handle: StreamHandle | None = None
         self._server: Any = None
         self._connecting = False

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import _runtime
 from .._compiled import mypyc_attr
+from .._runtime import Runtime, current
 from ..events import EventEmitter
 from .state import (
     L_AUTO_DESTROY,
@@ -35,7 +35,7 @@ __all__ = ['Life']
 class Life(EventEmitter):
     """What every stream has."""
 
-    __slots__ = ('_error', '_life', '_r', '_w')
+    __slots__ = ('_error', '_life', '_r', '_runtime', '_w')
 
     def _init_life(self) -> None:
         self._init_events()
@@ -43,6 +43,13 @@ class Life(EventEmitter):
         self._r = 0
         self._w = 0
         self._error: BaseException | None = None
+        #: The runtime of the source, where it has one: looking the running loop's up costs a system
+        #: call in CPython 3.11 (asyncio compares process ids).
+        self._runtime: Runtime | None = None
+
+    def _ticks(self) -> Runtime:
+        runtime = self._runtime
+        return current() if runtime is None else runtime
 
     def _destroy(
         self, error: BaseException | None, callback: Callable[[BaseException | None], object]
@@ -79,7 +86,7 @@ class Life(EventEmitter):
             return
         self._take_error(error)
         self._life |= L_CLOSED
-        runtime = _runtime.current()
+        runtime = self._ticks()
         if error is not None:
             runtime.push(self._error_then_close_nt, (error,))
         else:
@@ -116,7 +123,7 @@ class Life(EventEmitter):
             return
         self._take_error(error)
         if later:
-            _runtime.current().push(self._error_nt, (error,))
+            self._ticks().push(self._error_nt, (error,))
         else:
             self._error_nt(error)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .. import _runtime
 from .._compiled import mypyc_attr
 from .._listeners import Listener
 from ..events import EventEmitter
@@ -53,7 +52,7 @@ class ModeSide(ReadSide):
     def _schedule_resume(self) -> None:
         if not self._r & R_RESUME_SCHEDULED:
             self._r |= R_RESUME_SCHEDULED
-            _runtime.current().push(self._resume_nt, ())
+            self._ticks().push(self._resume_nt, ())
 
     def _resume_nt(self) -> None:
         if not self._r & R_READING:
@@ -90,25 +89,25 @@ class ModeSide(ReadSide):
             if self._r_len:
                 self._emit_readable()
             elif not self._r & R_READING:
-                _runtime.current().push(self._take, (0,))
+                self._ticks().push(self._take, (0,))
 
     def off(self, event: Any, listener: Any, /) -> Any:
         """Remove ``listener``; without any for 'readable' the mode is chosen anew."""
         EventEmitter.off(self, event, listener)
         if event == 'readable':
-            _runtime.current().push(self._update_listening_nt, ())
+            self._ticks().push(self._update_listening_nt, ())
         return self
 
     def _take_once(self, event: Any, listener: Listener) -> bool:
         if event == 'readable':
-            _runtime.current().push(self._update_listening_nt, ())
+            self._ticks().push(self._update_listening_nt, ())
         return EventEmitter._take_once(self, event, listener)
 
     def remove_all_listeners(self, event: Any = None, /) -> Any:
         """Remove the listeners of ``event``, or all of them."""
         EventEmitter.remove_all_listeners(self, event)
         if event is None or event == 'readable':
-            _runtime.current().push(self._update_listening_nt, ())
+            self._ticks().push(self._update_listening_nt, ())
         return self
 
     def _update_listening_nt(self) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .. import _runtime
 from .._compiled import mypyc_attr
 from .._listeners import Listener
 from .._validate import check_number, shown
@@ -214,7 +213,7 @@ class ReadSide(Life):
         # A source that reads by itself need not be asked: no tick per chunk.
         if not self._r & (R_READING_MORE | R_READING):
             self._r |= R_READING_MORE
-            _runtime.current().push(self._read_more_nt, ())
+            self._ticks().push(self._read_more_nt, ())
 
     def _read_more_nt(self) -> None:
         while not self._r & (R_READING | R_ENDED | R_DEAD) and (
@@ -360,7 +359,7 @@ class ReadSide(Life):
         self._r &= ~R_NEED_READABLE
         if not self._r & R_EMITTED_READABLE:
             self._r |= R_EMITTED_READABLE
-            _runtime.current().push(self._emit_readable_nt, ())
+            self._ticks().push(self._emit_readable_nt, ())
 
     def _emit_readable_nt(self) -> None:
         r = self._r
@@ -380,7 +379,7 @@ class ReadSide(Life):
     def _end_reading(self) -> None:
         if not self._r & R_END_EMITTED:
             self._r |= R_ENDED | R_END_SCHEDULED
-            _runtime.current().push(self._end_nt, ())
+            self._ticks().push(self._end_nt, ())
 
     def _end_nt(self) -> None:
         if self._error is not None or self._life & L_CLOSE_EMITTED:
@@ -390,7 +389,7 @@ class ReadSide(Life):
         self._r |= R_END_EMITTED
         self.emit('end')
         if not self._life & L_ALLOW_HALF_OPEN and self._can_write():
-            _runtime.current().push(self._end_writing_nt, ())
+            self._ticks().push(self._end_writing_nt, ())
         elif self._life & L_AUTO_DESTROY and self._writing_is_over():
             self.destroy()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
-from .. import _runtime
+from .. import _running, _runtime
 from .._validate import bad_type
 from ..errors import StreamNullValuesError
 from .readable import Readable
@@ -94,7 +94,7 @@ class _FromAsyncIterable(Readable):
         task = self._task
         if task is not None:
             task.cancel()
-            await _runtime.settled(task)
+            await _running.settled(task)
         close = getattr(self._iterator, 'aclose', None)
         failure = error
         if close is not None:

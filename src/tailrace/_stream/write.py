@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from .. import _runtime
 from .._compiled import mypyc_attr
 from .._listeners import adapt
 from .._validate import bad_type
@@ -195,7 +194,7 @@ class WriteSide(ModeSide):
     ) -> bool:
         if error is not None:
             if done is not None:
-                _runtime.current().push(done, (error,))
+                self._ticks().push(done, (error,))
             self._fail(error, True)
             return False
         self._pending += 1
@@ -243,7 +242,7 @@ class WriteSide(ModeSide):
         if error is not None:
             self._take_error(error)
             if w & W_SYNC:
-                _runtime.current().push(self._write_failed_nt, (error, done))
+                self._ticks().push(self._write_failed_nt, (error, done))
             else:
                 self._write_failed_nt(error, done)
             return
@@ -252,10 +251,10 @@ class WriteSide(ModeSide):
         if not w & W_SYNC:
             self._after_write(done)
         elif done is not None:
-            _runtime.current().push(self._after_write, (done,))
+            self._ticks().push(self._after_write, (done,))
         elif (self._w & (W_NEED_DRAIN | W_DRAIN_TICK | W_ENDING)) == W_NEED_DRAIN:
             self._w |= W_DRAIN_TICK
-            _runtime.current().push(self._after_write, (None,))
+            self._ticks().push(self._after_write, (None,))
         else:
             self._pending -= 1
             if self._w & W_ENDING:
@@ -333,7 +332,7 @@ class WriteSide(ModeSide):
 
     def _before_destroy(self) -> None:
         if self._w_buf or self._end_callbacks:
-            _runtime.current().push(self._fail_buffered, ())
+            self._ticks().push(self._fail_buffered, ())
 
     # -- cork -----------------------------------------------------------------------------------
 
@@ -380,9 +379,9 @@ class WriteSide(ModeSide):
                 # Node 24 never calls it here; ST-16 says that it is told.
                 error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
             if error is not None:
-                _runtime.current().push(done, (error,))
+                self._ticks().push(done, (error,))
             elif self._w & W_FINISHED:
-                _runtime.current().push(done, ())
+                self._ticks().push(done, ())
             else:
                 if self._end_callbacks is None:
                     self._end_callbacks = []
@@ -414,7 +413,7 @@ class WriteSide(ModeSide):
         if self._pending == 0 and self._w & W_PREFINISHED and self._needs_finish():
             self._pending += 1
             if sync:
-                _runtime.current().push(self._finish_nt, ())
+                self._ticks().push(self._finish_nt, ())
             else:
                 self._finish()
 
@@ -430,7 +429,7 @@ class WriteSide(ModeSide):
             self._w |= W_PREFINISHED
             self.emit('prefinish')
             self._pending += 1
-            _runtime.current().push(self._finish, ())
+            self._ticks().push(self._finish, ())
 
     def _finish_nt(self) -> None:
         if self._needs_finish():

@@ -1,0 +1,105 @@
+"""Running a runtime to the end of the program: what :func:`tailrace.run` is made of.
+
+The program ends when its main coroutine is done and nothing is left that could call back (GEN-11).
+Apart from ``_runtime.py``, which a build may compile. This file refuses to know sockets, streams
+and events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from . import _runtime
+from ._runtime import Runtime
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ['run', 'settled']
+
+
+def run(
+    main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Any:
+    """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
+    import asyncio
+
+    if _runtime.running_loop() is not None:
+        if _runtime.is_coroutine(main):
+            main.close()
+        raise RuntimeError('tailrace.run() cannot be called from a running event loop')
+    runtime = _runtime.current()
+    try:
+        with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
+            runtime.owned = True
+            return runner.run(_until_idle(runtime, main))
+    finally:
+        runtime.owned = False
+        runtime.dead = True
+        _runtime.forget_default()
+
+
+async def _until_idle(runtime: Runtime, main: Any) -> Any:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    idle = asyncio.Event()
+
+    def at_idle() -> None:
+        # Nothing else runs, not even what is due on unref'd handles: the loop takes some more
+        # turns until it has stopped.
+        if task is None:
+            runtime.dead = True
+        idle.set()
+
+    runtime.on_idle = at_idle
+    runtime.attach(loop)
+    result = None
+    task: asyncio.Future[Any] | None = None
+    try:
+        if _runtime.is_coroutine(main):
+            task = loop.create_task(main)
+        elif main is not None:
+            result = await _call_main(runtime, main)
+            # Sockets and servers are awaitable too, but a main that returns one is done.
+            if _runtime.is_coroutine(result) or asyncio.isfuture(result):
+                task = asyncio.ensure_future(result)
+        if task is not None:
+            task.add_done_callback(lambda _: idle.set())
+        runtime.check_exit()
+        while True:
+            await idle.wait()
+            idle.clear()
+            if runtime.failure is not None:
+                raise runtime.failure
+            if task is not None:
+                if not task.done():
+                    continue
+                result = task.result()
+                task = None
+            if runtime.dead or (not runtime.holders and not runtime.queue):
+                return result
+    finally:
+        runtime.on_idle = None
+        if task is not None and not task.done():
+            task.cancel()
+
+
+async def _call_main(runtime: Runtime, main: Callable[[], Any]) -> Any:
+    """Call a plain main function as a callback of the loop, so that its ticks follow it."""
+    out: list[Any] = [None]
+
+    def call() -> None:
+        out[0] = main()
+
+    runtime.enter(call, (), None)
+    return out[0]
+
+
+async def settled(task: asyncio.Future[Any]) -> None:
+    """Wait until ``task`` is done, whatever became of it."""
+    import asyncio
+
+    await asyncio.wait([task])
