@@ -24,8 +24,15 @@ from .state import (
     L_EMIT_CLOSE,
     L_ERROR_EMITTED,
     L_GONE,
+    R_ABSENT,
     R_DEAD,
+    R_END_EMITTED,
+    W_ABSENT,
+    W_BUFFERED,
     W_DEAD,
+    W_ENDING,
+    W_FINISHED,
+    W_TO_TELL,
 )
 
 __all__ = ['Life']
@@ -47,10 +54,6 @@ class Life(EventEmitter):
         #: call in CPython 3.11 (asyncio compares process ids).
         self._runtime: Runtime | None = None
 
-    def _ticks(self) -> Runtime:
-        runtime = self._runtime
-        return current() if runtime is None else runtime
-
     def _destroy(
         self, error: BaseException | None, callback: Callable[[BaseException | None], object]
     ) -> None:
@@ -60,33 +63,12 @@ class Life(EventEmitter):
     def _before_destroy(self) -> None:
         """Something of the writing side may have to be told (see ``write.py``)."""
 
-    def _take_error(self, error: BaseException | None) -> None:
-        if error is not None:
-            if self._error is None:
-                self._error = error
-            self._r |= R_DEAD
-            self._w |= W_DEAD
-
-    def _do_destroy(self, error: BaseException | None) -> None:
-        """Destroy once; later calls, also with errors, change nothing (SK-20)."""
-        if self._life & L_DESTROYED:
-            return
-        self._before_destroy()
-        self._take_error(error)
-        self._life |= L_DESTROYED
-        self._r |= R_DEAD
-        self._w |= W_DEAD
-        try:
-            self._destroy(error, self._released)
-        except Exception as failure:
-            self._released(failure)
-
     def _released(self, error: BaseException | None = None) -> None:
         if self._life & L_CLOSED:
             return
-        self._take_error(error)
+        take_error(self, error)
         self._life |= L_CLOSED
-        runtime = self._ticks()
+        runtime = ticks(self)
         if error is not None:
             runtime.push(self._error_then_close_nt, (error,))
         else:
@@ -94,38 +76,21 @@ class Life(EventEmitter):
 
     def _error_then_close_nt(self, error: BaseException) -> None:
         try:
-            self._error_nt(error)
+            error_nt(self, error)
         finally:
             self._close_nt()
 
     def _error_nt(self, error: BaseException) -> None:
-        if not self._life & L_ERROR_EMITTED:
-            self._life |= L_ERROR_EMITTED
-            self.emit('error', error)
+        error_nt(self, error)
 
     def _close_nt(self) -> None:
         if self._life & L_EMIT_CLOSE:
-            self._emit_close()
+            emit_close(self)
         else:
             self._life |= L_CLOSE_EMITTED
 
-    def _emit_close(self) -> None:
-        if not self._life & L_CLOSE_EMITTED:
-            self._life |= L_CLOSE_EMITTED | L_GONE
-            self.emit('close')
-
     def _fail(self, error: BaseException, later: bool = False) -> None:
-        """An operation failed: destroy, or only tell (``later``) where that is not automatic."""
-        if self._life & L_DESTROYED:
-            return
-        if self._life & L_AUTO_DESTROY:
-            self.destroy(error)
-            return
-        self._take_error(error)
-        if later:
-            self._ticks().push(self._error_nt, (error,))
-        else:
-            self._error_nt(error)
+        fail(self, error, later)
 
     def destroy(self, error: BaseException | None = None) -> Any:
         """Give up the stream: no more I/O; 'error' (if any), then 'close' (ST-24).
@@ -133,8 +98,17 @@ class Life(EventEmitter):
         Returns the stream. Idempotent: later calls, also with errors, change nothing. Unread data
         is dropped, callbacks of waiting writes get ERR_STREAM_DESTROYED or ``error``.
         """
-        self._do_destroy(error)
+        destroy_once(self, error)
         return self
+
+    def _can_write(self) -> bool:
+        return can_write(self)
+
+    def _writing_is_over(self) -> bool:
+        return writing_is_over(self)
+
+    def _reading_is_over(self) -> bool:
+        return reading_is_over(self)
 
     def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
         # BX-10: a coroutine listener that fails destroys the stream with its error; where that is
@@ -159,3 +133,74 @@ class Life(EventEmitter):
     def errored(self) -> BaseException | None:
         """The error that ended the stream, or None (ST-25)."""
         return self._error
+
+
+def ticks(stream: Life) -> Runtime:
+    """Where the stream's ticks go."""
+    runtime = stream._runtime
+    return current() if runtime is None else runtime
+
+
+def take_error(stream: Life, error: BaseException | None) -> None:
+    if error is not None:
+        if stream._error is None:
+            stream._error = error
+        stream._r |= R_DEAD
+        stream._w |= W_DEAD
+
+
+def destroy_once(stream: Life, error: BaseException | None) -> None:
+    """Destroy once; later calls, also with errors, change nothing (SK-20)."""
+    if stream._life & L_DESTROYED:
+        return
+    if stream._w & (W_BUFFERED | W_TO_TELL):
+        stream._before_destroy()
+    take_error(stream, error)
+    stream._life |= L_DESTROYED
+    stream._r |= R_DEAD
+    stream._w |= W_DEAD
+    try:
+        stream._destroy(error, stream._released)
+    except Exception as failure:
+        stream._released(failure)
+
+
+def error_nt(stream: Life, error: BaseException) -> None:
+    if not stream._life & L_ERROR_EMITTED:
+        stream._life |= L_ERROR_EMITTED
+        stream.emit('error', error)
+
+
+def emit_close(stream: Life) -> None:
+    if not stream._life & L_CLOSE_EMITTED:
+        stream._life |= L_CLOSE_EMITTED | L_GONE
+        stream.emit('close')
+
+
+def fail(stream: Life, error: BaseException, later: bool = False) -> None:
+    """An operation failed: destroy, or only tell (``later``) where that is not automatic."""
+    if stream._life & L_DESTROYED:
+        return
+    if stream._life & L_AUTO_DESTROY:
+        stream.destroy(error)
+        return
+    take_error(stream, error)
+    if later:
+        ticks(stream).push(stream._error_nt, (error,))
+    else:
+        error_nt(stream, error)
+
+
+def can_write(stream: Life) -> bool:
+    """Whether there is a writing side that is still open."""
+    return not stream._w & (W_ABSENT | W_ENDING | W_DEAD)
+
+
+def writing_is_over(stream: Life) -> bool:
+    """Whether nothing will be written any more: finished, or there is no writing side."""
+    return bool(stream._w & (W_FINISHED | W_ABSENT))
+
+
+def reading_is_over(stream: Life) -> bool:
+    """Whether nothing will come out any more: ended, or there is no reading side."""
+    return bool(stream._r & (R_END_EMITTED | R_ABSENT))

@@ -13,7 +13,8 @@ from .._compiled import mypyc_attr
 from .._listeners import Listener
 from ..events import EventEmitter
 from .encodings import canonical, make_decoder
-from .read import ReadSide
+from .life import ticks
+from .read import ReadSide, emit_readable, flow, take
 from .state import (
     R_ABSENT,
     R_BUFFERED,
@@ -41,27 +42,16 @@ class ModeSide(ReadSide):
     # -- modes ----------------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        r = self._r
-        if not r & R_FLOW:
-            # With a 'readable' listener reading stays with its read() calls.
-            self._r = (r | R_STOPPED if r & R_LISTENING else (r | R_FLOW) & ~R_STOPPED) & ~R_PAUSED
-            self._schedule_resume()
-        else:
-            self._r = r & ~R_PAUSED
-
-    def _schedule_resume(self) -> None:
-        if not self._r & R_RESUME_SCHEDULED:
-            self._r |= R_RESUME_SCHEDULED
-            self._ticks().push(self._resume_nt, ())
+        resume(self)
 
     def _resume_nt(self) -> None:
         if not self._r & R_READING:
-            self._take(0)
+            take(self, 0)
         self._r &= ~R_RESUME_SCHEDULED
         self.emit('resume')
-        self._flow()
+        flow(self)
         if self._r & R_FLOW and not self._r & R_READING:
-            self._take(0)
+            take(self, 0)
 
     def _pause(self) -> None:
         if not self._r & R_STOPPED:
@@ -82,32 +72,32 @@ class ModeSide(ReadSide):
             if 'readable' in self._events:
                 self._r |= R_LISTENING
             if not self._r & R_STOPPED:
-                self._resume()
+                resume(self)
         elif event == 'readable' and not self._r & (R_END_EMITTED | R_LISTENING):
             self._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
             self._r &= ~(R_FLOW | R_EMITTED_READABLE)
             if self._r_len:
-                self._emit_readable()
+                emit_readable(self)
             elif not self._r & R_READING:
-                self._ticks().push(self._take, (0,))
+                ticks(self).push(self._take, (0,))
 
     def off(self, event: Any, listener: Any, /) -> Any:
         """Remove ``listener``; without any for 'readable' the mode is chosen anew."""
         EventEmitter.off(self, event, listener)
         if event == 'readable':
-            self._ticks().push(self._update_listening_nt, ())
+            ticks(self).push(self._update_listening_nt, ())
         return self
 
     def _take_once(self, event: Any, listener: Listener) -> bool:
         if event == 'readable':
-            self._ticks().push(self._update_listening_nt, ())
+            ticks(self).push(self._update_listening_nt, ())
         return EventEmitter._take_once(self, event, listener)
 
     def remove_all_listeners(self, event: Any = None, /) -> Any:
         """Remove the listeners of ``event``, or all of them."""
         EventEmitter.remove_all_listeners(self, event)
         if event is None or event == 'readable':
-            self._ticks().push(self._update_listening_nt, ())
+            ticks(self).push(self._update_listening_nt, ())
         return self
 
     def _update_listening_nt(self) -> None:
@@ -119,7 +109,7 @@ class ModeSide(ReadSide):
         if r & R_RESUME_SCHEDULED and not r & R_PAUSED:
             self._r = (r | R_FLOW) & ~R_STOPPED
         elif 'data' in self._events:
-            self._resume()
+            resume(self)
         elif not r & (R_LISTENING | R_FLOW):
             self._r = r & ~R_STOPPED
 
@@ -137,3 +127,19 @@ class ModeSide(ReadSide):
             self._r_len = len(text)
             if not text:
                 self._r &= ~R_BUFFERED
+
+
+def resume(stream: ModeSide) -> None:
+    r = stream._r
+    if not r & R_FLOW:
+        # With a 'readable' listener reading stays with its read() calls.
+        stream._r = (r | R_STOPPED if r & R_LISTENING else (r | R_FLOW) & ~R_STOPPED) & ~R_PAUSED
+        schedule_resume(stream)
+    else:
+        stream._r = r & ~R_PAUSED
+
+
+def schedule_resume(stream: ModeSide) -> None:
+    if not stream._r & R_RESUME_SCHEDULED:
+        stream._r |= R_RESUME_SCHEDULED
+        ticks(stream).push(stream._resume_nt, ())

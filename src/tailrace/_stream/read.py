@@ -16,13 +16,12 @@ from .._listeners import Listener
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
 from .encodings import Decoder, canonical, encode, make_decoder
-from .life import Life
+from .life import Life, can_write, fail, ticks, writing_is_over
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
     L_ERROR_EMITTED,
-    R_ABSENT,
     R_BUFFERED,
     R_CONTINUOUS,
     R_DEAD,
@@ -95,146 +94,45 @@ class ReadSide(Life):
             self._r_buf = deque((chunk,))
             self._r_len = len(chunk)
             self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
-            self._emit_readable_nt()
+            emit_readable_nt(self)
             return True
-        return self._push(chunk)
+        return push_chunk(self, chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
-        """A chunk from the source, or None for its end. False: the buffer is full."""
-        if chunk is None:
-            self._r &= ~R_READING
-            self._push_end()
-            return False
-        chunk = self._as_chunk(chunk, encoding)
-        if chunk is None:
-            return False
-        r = self._r
-        if not r & R_CONTINUOUS:
-            self._r = r = r & ~R_READING
-        if not r & R_OBJECT and not len(chunk):
-            self._maybe_read_more()
-            return self._can_push()
-        if r & R_ENDED:
-            self._fail(state_error('ERR_STREAM_PUSH_AFTER_EOF'))
-            return False
-        if r & R_DEAD:
-            return False
-        if self._decoder is not None:
-            chunk = self._decoder.decode(chunk)
-            if not chunk:
-                self._maybe_read_more()
-                return self._can_push()
-        self._add_chunk(chunk)
-        return self._can_push()
-
-    def _as_chunk(self, chunk: Any, encoding: str | None) -> Any:
-        if self._r & R_OBJECT or type(chunk) is bytes:
-            return chunk
-        if isinstance(chunk, str):
-            name = canonical(encoding or 'utf8')
-            return encode(chunk, name)
-        try:
-            return bytes(memoryview(chunk))
-        except TypeError:
-            error = InvalidArgTypeError(f'chunk must be str or bytes-like, not {shown(chunk)}')
-            self._fail(error)
-            return None
-
-    def _can_push(self) -> bool:
-        more = not self._r & R_ENDED and (self._r_len < self._r_hwm or self._r_len == 0)
-        if not more and self._r & R_CONTINUOUS:
-            self._r &= ~R_READING
-        return more
-
-    def _size(self, chunk: Any) -> int:
-        return 1 if self._r & R_OBJECT else len(chunk)
-
-    def _add_chunk(self, chunk: Any, first: bool = False) -> None:
-        r = self._r
-        if r & R_FLOW and not r & R_SYNC and self._r_len == 0 and 'data' in self._events:
-            self._r = r | R_DID_READ
-            self._awaiting = None
-            self.emit('data', chunk)
-        else:
-            if self._r_buf is None:
-                self._r_buf = deque()
-            if first:
-                self._r_buf.appendleft(chunk)
-            else:
-                self._r_buf.append(chunk)
-            self._r_len += self._size(chunk)
-            self._r |= R_BUFFERED
-            if self._r & R_NEED_READABLE:
-                self._emit_readable()
-        self._maybe_read_more()
-
-    def _push_end(self) -> None:
-        if self._r & R_ENDED:
-            return
-        if self._decoder is not None:
-            rest = self._decoder.decode(b'', True)
-            if rest:
-                if self._r_buf is None:
-                    self._r_buf = deque()
-                self._r_buf.append(rest)
-                self._r_len += self._size(rest)
-                self._r |= R_BUFFERED
-        self._r |= R_ENDED
-        if self._r & R_SYNC:
-            self._emit_readable()
-        else:
-            self._r = (self._r & ~R_NEED_READABLE) | R_EMITTED_READABLE
-            self._emit_readable_nt()
+        return push_chunk(self, chunk, encoding)
 
     def _put_back(self, chunk: Any, encoding: str | None = None) -> bool:
         """Put a chunk in front of what is buffered (ST-09)."""
         if chunk is None:
             self._r &= ~R_READING
-            self._push_end()
+            push_end(self)
             return False
-        chunk = self._as_chunk(chunk, encoding)
+        chunk = as_chunk(self, chunk, encoding)
         if chunk is None:
             return False
         if self._decoder is not None and isinstance(chunk, bytes):
             chunk = make_decoder(self._r_encoding or 'utf8').decode(chunk, True)
         if not self._r & R_OBJECT and not len(chunk):
-            return self._can_push()
+            return can_push(self)
         if self._r & R_END_EMITTED:
-            self._fail(state_error('ERR_STREAM_UNSHIFT_AFTER_END_EVENT'))
+            fail(self, state_error('ERR_STREAM_UNSHIFT_AFTER_END_EVENT'))
             return False
         if self._r & R_DEAD:
             return False
-        self._add_chunk(chunk, True)
-        return self._can_push()
+        add_chunk(self, chunk, True)
+        return can_push(self)
 
     # -- asking for more ------------------------------------------------------------------------
-
-    def _maybe_read_more(self) -> None:
-        # A source that reads by itself need not be asked: no tick per chunk.
-        if not self._r & (R_READING_MORE | R_READING):
-            self._r |= R_READING_MORE
-            self._ticks().push(self._read_more_nt, ())
 
     def _read_more_nt(self) -> None:
         while not self._r & (R_READING | R_ENDED | R_DEAD) and (
             self._r_len < self._r_hwm or (self._r & R_FLOW and self._r_len == 0)
         ):
             before = self._r_len
-            self._take(0)
+            take(self, 0)
             if before == self._r_len:
                 break
         self._r &= ~R_READING_MORE
-
-    def _ask(self) -> None:
-        """Call the hook ``_read``; its exception ends the stream."""
-        self._r |= R_READING | R_SYNC
-        if self._r_len == 0:
-            self._r |= R_NEED_READABLE
-        try:
-            self._read(self._r_hwm)
-        except Exception as error:
-            self._fail(error)
-        self._r &= ~R_SYNC
 
     def _reads_by_itself(self) -> None:
         """The source of a new stream has begun: what ``_take(0)`` comes to then."""
@@ -243,55 +141,7 @@ class ReadSide(Life):
     # -- to the consumer ------------------------------------------------------------------------
 
     def _take(self, size: Any = None) -> Any:
-        """``read(size)``: None when there is not enough (ST-04)."""
-        if size is None:
-            wanted = -1
-        else:
-            wanted = int(check_number('size', size))
-            if wanted > self._r_hwm:
-                self._r_hwm = _next_power_of_two(wanted)
-        if wanted != 0:
-            self._r &= ~R_EMITTED_READABLE
-        r = self._r
-        if (
-            wanted == 0
-            and r & R_NEED_READABLE
-            and ((self._r_len >= self._r_hwm if self._r_hwm else self._r_len > 0) or r & R_ENDED)
-        ):
-            if self._r_len == 0 and r & R_ENDED:
-                self._end_reading()
-            else:
-                self._emit_readable()
-            return None
-        count = self._how_much(wanted)
-        if count == 0 and r & R_ENDED:
-            if self._r_len == 0:
-                self._end_reading()
-            return None
-        if (
-            r & R_NEED_READABLE or self._r_len == 0 or self._r_len - count < self._r_hwm
-        ) and not r & (R_ENDED | R_READING | R_DEAD):
-            self._ask()
-            if not self._r & R_READING:
-                count = self._how_much(wanted)
-        out = self._from_buffer(count) if count > 0 else None
-        if out is None:
-            if self._r_len <= self._r_hwm:
-                self._r |= R_NEED_READABLE
-            else:
-                self._r &= ~R_NEED_READABLE
-            count = 0
-        else:
-            self._awaiting = None
-        if self._r_len == 0:
-            if not self._r & R_ENDED:
-                self._r |= R_NEED_READABLE
-            elif wanted != count:
-                self._end_reading()
-        if out is not None and not self._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
-            self._r |= R_DID_READ
-            self.emit('data', out)
-        return out
+        return take(self, size)
 
     def _take_waiting(self) -> Any:
         """``_take()`` for who reads chunk by chunk: the same, with its two usual cases first."""
@@ -307,79 +157,12 @@ class ReadSide(Life):
                 self._awaiting = None
                 self._r = (r & ~(R_EMITTED_READABLE | R_BUFFERED)) | R_NEED_READABLE | R_DID_READ
                 return buffer[0]
-        return self._take()
-
-    def _how_much(self, wanted: int) -> int:
-        if wanted == 0 or (self._r_len == 0 and self._r & R_ENDED):
-            return 0
-        if self._r & R_OBJECT:
-            return 1
-        if wanted < 0:
-            # While flowing chunks come out one by one, as they came in.
-            if self._r & R_FLOW and self._r_len and self._r_buf:
-                return len(self._r_buf[0])
-            return self._r_len
-        if wanted <= self._r_len:
-            return wanted
-        return self._r_len if self._r & R_ENDED else 0
-
-    def _from_buffer(self, count: int) -> Any:
-        buffer = self._r_buf
-        if not buffer:
-            return None
-        if self._r & R_OBJECT:
-            self._r_len -= 1
-            out: Any = buffer.popleft()
-        else:
-            first = buffer[0]
-            size = len(first)
-            if size == count:
-                out = buffer.popleft()
-            elif size > count:
-                out = first[:count]
-                buffer[0] = first[count:]
-            else:
-                parts = []
-                left = count
-                while left:
-                    first = buffer.popleft()
-                    if len(first) > left:
-                        buffer.appendleft(first[left:])
-                        first = first[:left]
-                    parts.append(first)
-                    left -= len(first)
-                out = ('' if isinstance(parts[0], str) else b'').join(parts)
-            self._r_len -= count
-        if not buffer:
-            self._r &= ~R_BUFFERED
-            self._r_buf = None
-        return out
-
-    def _emit_readable(self) -> None:
-        self._r &= ~R_NEED_READABLE
-        if not self._r & R_EMITTED_READABLE:
-            self._r |= R_EMITTED_READABLE
-            self._ticks().push(self._emit_readable_nt, ())
+        return take(self)
 
     def _emit_readable_nt(self) -> None:
-        r = self._r
-        if not r & R_DEAD and (self._r_len or r & R_ENDED):
-            self.emit('readable')
-            self._r &= ~R_EMITTED_READABLE
-        if not self._r & (R_FLOW | R_ENDED) and self._r_len <= self._r_hwm:
-            self._r |= R_NEED_READABLE
-        self._flow()
-
-    def _flow(self) -> None:
-        while self._r & R_FLOW and self._take() is not None:
-            pass
+        emit_readable_nt(self)
 
     # -- the end --------------------------------------------------------------------------------
-
-    def _end_reading(self) -> None:
-        if not self._r & R_END_EMITTED:
-            self._r |= R_ENDED | R_END_SCHEDULED
-            self._ticks().push(self._end_nt, ())
 
     def _end_nt(self) -> None:
         if self._error is not None or self._life & L_CLOSE_EMITTED:
@@ -388,28 +171,259 @@ class ReadSide(Life):
             return
         self._r |= R_END_EMITTED
         self.emit('end')
-        if not self._life & L_ALLOW_HALF_OPEN and self._can_write():
-            self._ticks().push(self._end_writing_nt, ())
-        elif self._life & L_AUTO_DESTROY and self._writing_is_over():
+        if not self._life & L_ALLOW_HALF_OPEN and can_write(self):
+            ticks(self).push(self._end_writing_nt, ())
+        elif self._life & L_AUTO_DESTROY and writing_is_over(self):
             self.destroy()
 
     def _begin_iterating(self) -> None:
         """An ``async for`` begins."""
         self._r |= R_ITERATED
 
-    def _can_write(self) -> bool:
-        """Whether there is a writing side that is still open."""
-        return False
-
     def _end_writing_nt(self) -> None:
         """End the writing side because the reading side is over."""
 
-    def _writing_is_over(self) -> bool:
-        return True
 
-    def _reading_is_over(self) -> bool:
-        """Whether nothing will come out any more: ended, or there is no reading side."""
-        return bool(self._r & (R_END_EMITTED | R_ABSENT))
+def push_chunk(stream: ReadSide, chunk: Any, encoding: str | None = None) -> bool:
+    """A chunk from the source, or None for its end. False: the buffer is full."""
+    if chunk is None:
+        stream._r &= ~R_READING
+        push_end(stream)
+        return False
+    chunk = as_chunk(stream, chunk, encoding)
+    if chunk is None:
+        return False
+    r = stream._r
+    if not r & R_CONTINUOUS:
+        stream._r = r = r & ~R_READING
+    if not r & R_OBJECT and not len(chunk):
+        maybe_read_more(stream)
+        return can_push(stream)
+    if r & R_ENDED:
+        fail(stream, state_error('ERR_STREAM_PUSH_AFTER_EOF'))
+        return False
+    if r & R_DEAD:
+        return False
+    if stream._decoder is not None:
+        chunk = stream._decoder.decode(chunk)
+        if not chunk:
+            maybe_read_more(stream)
+            return can_push(stream)
+    add_chunk(stream, chunk)
+    return can_push(stream)
+
+
+def as_chunk(stream: ReadSide, chunk: Any, encoding: str | None) -> Any:
+    if stream._r & R_OBJECT or type(chunk) is bytes:
+        return chunk
+    if isinstance(chunk, str):
+        name = canonical(encoding or 'utf8')
+        return encode(chunk, name)
+    try:
+        return bytes(memoryview(chunk))
+    except TypeError:
+        error = InvalidArgTypeError(f'chunk must be str or bytes-like, not {shown(chunk)}')
+        fail(stream, error)
+        return None
+
+
+def can_push(stream: ReadSide) -> bool:
+    more = not stream._r & R_ENDED and (stream._r_len < stream._r_hwm or stream._r_len == 0)
+    if not more and stream._r & R_CONTINUOUS:
+        stream._r &= ~R_READING
+    return more
+
+
+def size_of(stream: ReadSide, chunk: Any) -> int:
+    return 1 if stream._r & R_OBJECT else len(chunk)
+
+
+def add_chunk(stream: ReadSide, chunk: Any, first: bool = False) -> None:
+    r = stream._r
+    if r & R_FLOW and not r & R_SYNC and stream._r_len == 0 and 'data' in stream._events:
+        stream._r = r | R_DID_READ
+        stream._awaiting = None
+        stream.emit('data', chunk)
+    else:
+        if stream._r_buf is None:
+            stream._r_buf = deque()
+        if first:
+            stream._r_buf.appendleft(chunk)
+        else:
+            stream._r_buf.append(chunk)
+        stream._r_len += size_of(stream, chunk)
+        stream._r |= R_BUFFERED
+        if stream._r & R_NEED_READABLE:
+            emit_readable(stream)
+    maybe_read_more(stream)
+
+
+def push_end(stream: ReadSide) -> None:
+    if stream._r & R_ENDED:
+        return
+    if stream._decoder is not None:
+        rest = stream._decoder.decode(b'', True)
+        if rest:
+            if stream._r_buf is None:
+                stream._r_buf = deque()
+            stream._r_buf.append(rest)
+            stream._r_len += size_of(stream, rest)
+            stream._r |= R_BUFFERED
+    stream._r |= R_ENDED
+    if stream._r & R_SYNC:
+        emit_readable(stream)
+    else:
+        stream._r = (stream._r & ~R_NEED_READABLE) | R_EMITTED_READABLE
+        emit_readable_nt(stream)
+
+
+def maybe_read_more(stream: ReadSide) -> None:
+    # A source that reads by itself need not be asked: no tick per chunk.
+    if not stream._r & (R_READING_MORE | R_READING):
+        stream._r |= R_READING_MORE
+        ticks(stream).push(stream._read_more_nt, ())
+
+
+def ask_source(stream: ReadSide) -> None:
+    """Call the hook ``_read``; its exception ends the stream."""
+    stream._r |= R_READING | R_SYNC
+    if stream._r_len == 0:
+        stream._r |= R_NEED_READABLE
+    try:
+        stream._read(stream._r_hwm)
+    except Exception as error:
+        fail(stream, error)
+    stream._r &= ~R_SYNC
+
+
+def take(stream: ReadSide, size: Any = None) -> Any:
+    """``read(size)``: None when there is not enough (ST-04)."""
+    if size is None:
+        wanted = -1
+    else:
+        wanted = int(check_number('size', size))
+        if wanted > stream._r_hwm:
+            stream._r_hwm = _next_power_of_two(wanted)
+    if wanted != 0:
+        stream._r &= ~R_EMITTED_READABLE
+    r = stream._r
+    if (
+        wanted == 0
+        and r & R_NEED_READABLE
+        and (
+            (stream._r_len >= stream._r_hwm if stream._r_hwm else stream._r_len > 0) or r & R_ENDED
+        )
+    ):
+        if stream._r_len == 0 and r & R_ENDED:
+            end_reading(stream)
+        else:
+            emit_readable(stream)
+        return None
+    count = how_much(stream, wanted)
+    if count == 0 and r & R_ENDED:
+        if stream._r_len == 0:
+            end_reading(stream)
+        return None
+    if (
+        r & R_NEED_READABLE or stream._r_len == 0 or stream._r_len - count < stream._r_hwm
+    ) and not r & (R_ENDED | R_READING | R_DEAD):
+        ask_source(stream)
+        if not stream._r & R_READING:
+            count = how_much(stream, wanted)
+    out = from_buffer(stream, count) if count > 0 else None
+    if out is None:
+        if stream._r_len <= stream._r_hwm:
+            stream._r |= R_NEED_READABLE
+        else:
+            stream._r &= ~R_NEED_READABLE
+        count = 0
+    else:
+        stream._awaiting = None
+    if stream._r_len == 0:
+        if not stream._r & R_ENDED:
+            stream._r |= R_NEED_READABLE
+        elif wanted != count:
+            end_reading(stream)
+    if out is not None and not stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
+        stream._r |= R_DID_READ
+        stream.emit('data', out)
+    return out
+
+
+def how_much(stream: ReadSide, wanted: int) -> int:
+    if wanted == 0 or (stream._r_len == 0 and stream._r & R_ENDED):
+        return 0
+    if stream._r & R_OBJECT:
+        return 1
+    if wanted < 0:
+        # While flowing chunks come out one by one, as they came in.
+        if stream._r & R_FLOW and stream._r_len and stream._r_buf:
+            return len(stream._r_buf[0])
+        return stream._r_len
+    if wanted <= stream._r_len:
+        return wanted
+    return stream._r_len if stream._r & R_ENDED else 0
+
+
+def from_buffer(stream: ReadSide, count: int) -> Any:
+    buffer = stream._r_buf
+    if not buffer:
+        return None
+    if stream._r & R_OBJECT:
+        stream._r_len -= 1
+        out: Any = buffer.popleft()
+    else:
+        first = buffer[0]
+        size = len(first)
+        if size == count:
+            out = buffer.popleft()
+        elif size > count:
+            out = first[:count]
+            buffer[0] = first[count:]
+        else:
+            parts = []
+            left = count
+            while left:
+                first = buffer.popleft()
+                if len(first) > left:
+                    buffer.appendleft(first[left:])
+                    first = first[:left]
+                parts.append(first)
+                left -= len(first)
+            out = ('' if isinstance(parts[0], str) else b'').join(parts)
+        stream._r_len -= count
+    if not buffer:
+        stream._r &= ~R_BUFFERED
+        stream._r_buf = None
+    return out
+
+
+def emit_readable(stream: ReadSide) -> None:
+    stream._r &= ~R_NEED_READABLE
+    if not stream._r & R_EMITTED_READABLE:
+        stream._r |= R_EMITTED_READABLE
+        ticks(stream).push(stream._emit_readable_nt, ())
+
+
+def emit_readable_nt(stream: ReadSide) -> None:
+    r = stream._r
+    if not r & R_DEAD and (stream._r_len or r & R_ENDED):
+        stream.emit('readable')
+        stream._r &= ~R_EMITTED_READABLE
+    if not stream._r & (R_FLOW | R_ENDED) and stream._r_len <= stream._r_hwm:
+        stream._r |= R_NEED_READABLE
+    flow(stream)
+
+
+def flow(stream: ReadSide) -> None:
+    while stream._r & R_FLOW and take(stream) is not None:
+        pass
+
+
+def end_reading(stream: ReadSide) -> None:
+    if not stream._r & R_END_EMITTED:
+        stream._r |= R_ENDED | R_END_SCHEDULED
+        ticks(stream).push(stream._end_nt, ())
 
 
 def _next_power_of_two(n: int) -> int:

@@ -21,13 +21,13 @@ from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
 from .encodings import canonical, encode
+from .life import can_write, fail, reading_is_over, take_error, ticks
 from .modes import ModeSide
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
     L_DESTROYED,
     L_ERROR_EMITTED,
-    W_ABSENT,
     W_BUFFERED,
     W_BUSY,
     W_CORKED,
@@ -44,6 +44,7 @@ from .state import (
     W_OBJECT,
     W_PREFINISHED,
     W_SYNC,
+    W_TO_TELL,
     W_WAIT,
     W_WRITING,
 )
@@ -150,189 +151,40 @@ class WriteSide(ModeSide):
                     self._w |= W_NEED_DRAIN
                     return False
                 self._w |= W_SYNC
-                self._written(self._sink_error(code))
+                chunk_written(self, self._sink_error(code))
                 self._w &= ~W_SYNC
                 return False
         if encoding is not None and not isinstance(encoding, str) and callable(encoding):
             encoding, callback = None, encoding
-        chunk, name, size = self._checked(chunk, encoding)
+        chunk, name, size = checked_chunk(self, chunk, encoding)
         done: Done | None = adapt(callback) if callable(callback) else None
-        return self._write_any(chunk, name, size, done, self._refusal())
-
-    def _checked(self, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
-        """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-        name = canonical(encoding) if encoding not in (None, '') else self._w_encoding
-        if chunk is None:
-            raise StreamNullValuesError('None cannot be written to a stream')
-        if self._w & W_OBJECT:
-            return chunk, name, 1
-        if isinstance(chunk, str):
-            if self._w & W_KEEP_TEXT:
-                return chunk, name, len(chunk)
-            chunk = encode(chunk, name)
-        elif type(chunk) is not bytes:
-            try:
-                # A snapshot: the caller may change a bytearray while it waits (GEN-14).
-                chunk = bytes(memoryview(chunk))
-            except TypeError:
-                bad_type('chunk', 'a string or bytes-like', chunk)
-        return chunk, 'buffer', len(chunk)
+        return write_any(self, chunk, name, size, done, self._refusal())
 
     def _refusal(self) -> Exception | None:
         """Why write() cannot take a chunk now; None if it can."""
-        return self._state_refusal()
+        return state_refusal(self)
 
     def _state_refusal(self) -> Exception | None:
-        if self._w & W_ENDING:
-            return state_error('ERR_STREAM_WRITE_AFTER_END')
-        if self._life & L_DESTROYED:
-            return state_error('ERR_STREAM_DESTROYED', 'cannot write: the stream was destroyed')
-        return None
-
-    def _write_any(
-        self, chunk: Any, name: str, size: int, done: Done | None, error: Exception | None
-    ) -> bool:
-        if error is not None:
-            if done is not None:
-                self._ticks().push(done, (error,))
-            self._fail(error, True)
-            return False
-        self._pending += 1
-        self._w_len += size
-        if self._w & W_WAIT:
-            if self._w_buf is None:
-                self._w_buf = deque()
-            self._w_buf.append((chunk, name, done, size))
-            self._w |= W_BUFFERED
-        else:
-            self._send(chunk, name, size, done)
-        # What was written at once does not count (Node 24; before, it did).
-        if self._w_len < self._w_hwm or self._w_len == 0:
-            return not self._w & W_DEAD
-        self._w |= W_NEED_DRAIN
-        return False
-
-    def _send(self, chunk: Any, name: str, size: int, done: Done | None) -> None:
-        self._w_size = size
-        self._w_callback = done
-        self._w |= W_WRITING | W_SYNC
-        sink = self._sink
-        if sink is not None:
-            code = sink(encode(chunk, name) if isinstance(chunk, str) else chunk, self._sink_done)
-            if code >= 0:
-                self._written(None if code == 0 else self._sink_error(code))
-        else:
-            self._write(chunk, name, self._written)
-        self._w &= ~W_SYNC
+        return state_refusal(self)
 
     def _sink_done(self, code: int) -> None:
-        self._written(None if code == 0 else self._sink_error(code))
+        chunk_written(self, None if code == 0 else self._sink_error(code))
 
     def _written(self, error: BaseException | None = None) -> None:
-        """The chunk under way is written, or failed."""
-        w = self._w
-        if not w & W_WRITING:
-            self._fail(state_error('ERR_MULTIPLE_CALLBACK', 'a write was reported done twice'))
-            return
-        done = self._w_callback
-        self._w_callback = None
-        self._w_len -= self._w_size
-        self._w_size = 0
-        self._w = w & ~W_WRITING
-        if error is not None:
-            self._take_error(error)
-            if w & W_SYNC:
-                self._ticks().push(self._write_failed_nt, (error, done))
-            else:
-                self._write_failed_nt(error, done)
-            return
-        if w & W_BUFFERED:
-            self._write_buffered()
-        if not w & W_SYNC:
-            self._after_write(done)
-        elif done is not None:
-            self._ticks().push(self._after_write, (done,))
-        elif (self._w & (W_NEED_DRAIN | W_DRAIN_TICK | W_ENDING)) == W_NEED_DRAIN:
-            self._w |= W_DRAIN_TICK
-            self._ticks().push(self._after_write, (None,))
-        else:
-            self._pending -= 1
-            if self._w & W_ENDING:
-                self._finish_maybe(True)
+        chunk_written(self, error)
 
     def _after_write(self, done: Done | None) -> None:
-        w = self._w = self._w & ~W_DRAIN_TICK
-        if (
-            w & W_NEED_DRAIN
-            and not w & W_ENDING
-            and not self._life & L_DESTROYED
-            and self._w_len == 0
-        ):
-            self._w = w & ~W_NEED_DRAIN
-            self.emit('drain')
-        self._pending -= 1
-        if done is not None:
-            done(None)
-        if self._life & L_DESTROYED:
-            self._fail_buffered()
-        if self._w & W_ENDING:
-            self._finish_maybe(True)
+        after_write(self, done)
 
     def _write_failed_nt(self, error: BaseException, done: Done | None) -> None:
-        self._pending -= 1
-        if done is not None:
-            done(error)
-        self._fail_buffered()
-        self._fail(error)
-
-    def _write_buffered(self) -> None:
-        """Write out what waits, as one vectored write where that is possible (ST-21)."""
-        if self._w & (W_CORKED | W_FLUSHING) or self._life & L_DESTROYED:
-            return
-        buffer = self._w_buf
-        if not buffer:
-            return
-        if len(buffer) > 1 and self._can_writev():
-            self._w_buf = None
-            self._w &= ~W_BUFFERED
-            self._pending -= len(buffer) - 1
-            callbacks = [done for _, _, done, _ in buffer if done is not None]
-            self._w_size = self._w_len
-            self._w_callback = _all_of(callbacks) if callbacks else None
-            self._w |= W_WRITING | W_SYNC
-            self._writev([(chunk, name) for chunk, name, _, _ in buffer], self._written)
-            self._w &= ~W_SYNC
-            return
-        self._w |= W_FLUSHING
-        # Asked for anew each time: a listener that hears of a chunk may write the next one.
-        # Nothing goes out after a chunk that failed.
-        error = self._error
-        while not self._w & W_WRITING and self._error is error:
-            buffer = self._w_buf
-            if not buffer:
-                break
-            chunk, name, done, size = buffer.popleft()
-            if not buffer:
-                self._w_buf = None
-                self._w &= ~W_BUFFERED
-            self._send(chunk, name, size, done)
-        self._w &= ~W_FLUSHING
+        write_failed_nt(self, error, done)
 
     def _fail_buffered(self) -> None:
-        """Tell the callbacks of what was never written."""
-        if self._w & W_WRITING:
-            return
-        buffer, self._w_buf = self._w_buf, None
-        self._w &= ~W_BUFFERED
-        for _, _, done, size in buffer or ():
-            self._w_len -= size
-            if done is not None:
-                done(self._error or state_error('ERR_STREAM_DESTROYED'))
-        self._call_end_callbacks(self._error or state_error('ERR_STREAM_DESTROYED'))
+        fail_buffered(self)
 
     def _before_destroy(self) -> None:
         if self._w_buf or self._end_callbacks:
-            self._ticks().push(self._fail_buffered, ())
+            ticks(self).push(self._fail_buffered, ())
 
     # -- cork -----------------------------------------------------------------------------------
 
@@ -341,129 +193,320 @@ class WriteSide(ModeSide):
         self._w |= W_CORKED
 
     def _do_uncork(self) -> None:
-        if self._corked:
-            self._corked -= 1
-            if not self._corked:
-                self._w &= ~W_CORKED
-            if not self._w & W_WRITING:
-                self._write_buffered()
+        uncork(self)
 
     # -- end ------------------------------------------------------------------------------------
 
     def _do_end(self, chunk: Any, encoding: Any, callback: Any) -> None:
-        if callable(chunk):
-            chunk, encoding, callback = None, None, chunk
-        elif not isinstance(encoding, str) and callable(encoding):
-            encoding, callback = None, encoding
-        error: BaseException | None = None
-        if chunk is not None:
-            ready, name, size = self._checked(chunk, encoding)
-            refusal = error = self._state_refusal()
-            self._write_any(ready, name, size, None, refusal)
-        if self._corked:
-            self._corked = 1
-            self._do_uncork()
-        if error is None:
-            if self._error is None and not self._w & W_ENDING:
-                self._w |= W_ENDING
-                self._finish_maybe(True)
-                self._w |= W_ENDED
-            elif self._w & W_FINISHED:
-                error = state_error('ERR_STREAM_ALREADY_FINISHED')
-            elif self._life & L_DESTROYED:
-                error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
-        if callable(callback):
-            done = adapt(callback)
-            error = error or self._error
-            if error is None and self._life & L_DESTROYED:
-                # Node 24 never calls it here; ST-16 says that it is told.
-                error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
-            if error is not None:
-                self._ticks().push(done, (error,))
-            elif self._w & W_FINISHED:
-                self._ticks().push(done, ())
-            else:
-                if self._end_callbacks is None:
-                    self._end_callbacks = []
-                self._end_callbacks.append(done)
-
-    def _needs_finish(self) -> bool:
-        return (
-            self._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING) == W_ENDING
-            and self._w_len == 0
-            and self._error is None
-            and not self._life & (L_DESTROYED | L_ERROR_EMITTED | L_CLOSE_EMITTED)
-        )
-
-    def _finish_maybe(self, sync: bool) -> None:
-        if not self._needs_finish():
-            return
-        if self._w & (W_PREFINISHED | W_FINAL_CALLED):
-            pass
-        elif not self._has_final():
-            self._w |= W_PREFINISHED
-            self.emit('prefinish')
-        else:
-            self._w |= W_FINAL_CALLED
-            self._pending += 1
-            try:
-                self._final(self._final_done)
-            except Exception as error:
-                self._final_done(error)
-        if self._pending == 0 and self._w & W_PREFINISHED and self._needs_finish():
-            self._pending += 1
-            if sync:
-                self._ticks().push(self._finish_nt, ())
-            else:
-                self._finish()
+        end_writing(self, chunk, encoding, callback)
 
     def _final_done(self, error: BaseException | None = None) -> None:
-        if self._w & W_PREFINISHED:
-            self._fail(state_error('ERR_MULTIPLE_CALLBACK', 'the end was reported done twice'))
-            return
-        self._pending -= 1
-        if error is not None:
-            self._call_end_callbacks(error)
-            self._fail(error, True)
-        elif self._needs_finish():
-            self._w |= W_PREFINISHED
-            self.emit('prefinish')
-            self._pending += 1
-            self._ticks().push(self._finish, ())
+        final_done(self, error)
 
     def _finish_nt(self) -> None:
-        if self._needs_finish():
-            self._finish()
+        if needs_finish(self):
+            finish(self)
         else:
             self._pending -= 1
 
     def _finish(self) -> None:
-        self._pending -= 1
-        self._w |= W_FINISHED
-        self._call_end_callbacks(None)
-        self.emit('finish')
-        if self._life & L_AUTO_DESTROY and self._reading_is_over():
-            self.destroy()
-
-    def _call_end_callbacks(self, error: BaseException | None) -> None:
-        callbacks, self._end_callbacks = self._end_callbacks, None
-        for done in callbacks or ():
-            if error is None:
-                done(None)
-            else:
-                done(error)
+        finish(self)
 
     # -- what the reading side asks -------------------------------------------------------------
 
-    def _can_write(self) -> bool:
-        return not self._w & (W_ABSENT | W_ENDING | W_DEAD)
-
     def _end_writing_nt(self) -> None:
-        if self._can_write():
-            self._do_end(None, None, None)
+        if can_write(self):
+            end_writing(self, None, None, None)
 
-    def _writing_is_over(self) -> bool:
-        return bool(self._w & (W_FINISHED | W_ABSENT))
+
+def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
+    """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
+    name = canonical(encoding) if encoding not in (None, '') else stream._w_encoding
+    if chunk is None:
+        raise StreamNullValuesError('None cannot be written to a stream')
+    if stream._w & W_OBJECT:
+        return chunk, name, 1
+    if isinstance(chunk, str):
+        if stream._w & W_KEEP_TEXT:
+            return chunk, name, len(chunk)
+        chunk = encode(chunk, name)
+    elif type(chunk) is not bytes:
+        try:
+            # A snapshot: the caller may change a bytearray while it waits (GEN-14).
+            chunk = bytes(memoryview(chunk))
+        except TypeError:
+            bad_type('chunk', 'a string or bytes-like', chunk)
+    return chunk, 'buffer', len(chunk)
+
+
+def state_refusal(stream: WriteSide) -> Exception | None:
+    if stream._w & W_ENDING:
+        return state_error('ERR_STREAM_WRITE_AFTER_END')
+    if stream._life & L_DESTROYED:
+        return state_error('ERR_STREAM_DESTROYED', 'cannot write: the stream was destroyed')
+    return None
+
+
+def write_any(
+    stream: WriteSide, chunk: Any, name: str, size: int, done: Done | None, error: Exception | None
+) -> bool:
+    if error is not None:
+        if done is not None:
+            ticks(stream).push(done, (error,))
+        fail(stream, error, True)
+        return False
+    stream._pending += 1
+    stream._w_len += size
+    if stream._w & W_WAIT:
+        if stream._w_buf is None:
+            stream._w_buf = deque()
+        stream._w_buf.append((chunk, name, done, size))
+        stream._w |= W_BUFFERED
+    else:
+        send_chunk(stream, chunk, name, size, done)
+    # What was written at once does not count (Node 24; before, it did).
+    if stream._w_len < stream._w_hwm or stream._w_len == 0:
+        return not stream._w & W_DEAD
+    stream._w |= W_NEED_DRAIN
+    return False
+
+
+def send_chunk(stream: WriteSide, chunk: Any, name: str, size: int, done: Done | None) -> None:
+    stream._w_size = size
+    stream._w_callback = done
+    stream._w |= W_WRITING | W_SYNC
+    sink = stream._sink
+    if sink is not None:
+        code = sink(encode(chunk, name) if isinstance(chunk, str) else chunk, stream._sink_done)
+        if code >= 0:
+            chunk_written(stream, None if code == 0 else stream._sink_error(code))
+    else:
+        stream._write(chunk, name, stream._written)
+    stream._w &= ~W_SYNC
+
+
+def chunk_written(stream: WriteSide, error: BaseException | None = None) -> None:
+    """The chunk under way is written, or failed."""
+    w = stream._w
+    if not w & W_WRITING:
+        fail(stream, state_error('ERR_MULTIPLE_CALLBACK', 'a write was reported done twice'))
+        return
+    done = stream._w_callback
+    stream._w_callback = None
+    stream._w_len -= stream._w_size
+    stream._w_size = 0
+    stream._w = w & ~W_WRITING
+    if error is not None:
+        take_error(stream, error)
+        if w & W_SYNC:
+            ticks(stream).push(stream._write_failed_nt, (error, done))
+        else:
+            write_failed_nt(stream, error, done)
+        return
+    if w & W_BUFFERED:
+        write_buffered(stream)
+    if not w & W_SYNC:
+        after_write(stream, done)
+    elif done is not None:
+        ticks(stream).push(stream._after_write, (done,))
+    elif (stream._w & (W_NEED_DRAIN | W_DRAIN_TICK | W_ENDING)) == W_NEED_DRAIN:
+        stream._w |= W_DRAIN_TICK
+        ticks(stream).push(stream._after_write, (None,))
+    else:
+        stream._pending -= 1
+        if stream._w & W_ENDING:
+            finish_maybe(stream, True)
+
+
+def after_write(stream: WriteSide, done: Done | None) -> None:
+    w = stream._w = stream._w & ~W_DRAIN_TICK
+    if (
+        w & W_NEED_DRAIN
+        and not w & W_ENDING
+        and not stream._life & L_DESTROYED
+        and stream._w_len == 0
+    ):
+        stream._w = w & ~W_NEED_DRAIN
+        stream.emit('drain')
+    stream._pending -= 1
+    if done is not None:
+        done(None)
+    if stream._life & L_DESTROYED:
+        fail_buffered(stream)
+    if stream._w & W_ENDING:
+        finish_maybe(stream, True)
+
+
+def write_failed_nt(stream: WriteSide, error: BaseException, done: Done | None) -> None:
+    stream._pending -= 1
+    if done is not None:
+        done(error)
+    fail_buffered(stream)
+    fail(stream, error)
+
+
+def write_buffered(stream: WriteSide) -> None:
+    """Write out what waits, as one vectored write where that is possible (ST-21)."""
+    if stream._w & (W_CORKED | W_FLUSHING) or stream._life & L_DESTROYED:
+        return
+    buffer = stream._w_buf
+    if not buffer:
+        return
+    if len(buffer) > 1 and stream._can_writev():
+        stream._w_buf = None
+        stream._w &= ~W_BUFFERED
+        stream._pending -= len(buffer) - 1
+        callbacks = [done for _, _, done, _ in buffer if done is not None]
+        stream._w_size = stream._w_len
+        stream._w_callback = _all_of(callbacks) if callbacks else None
+        stream._w |= W_WRITING | W_SYNC
+        stream._writev([(chunk, name) for chunk, name, _, _ in buffer], stream._written)
+        stream._w &= ~W_SYNC
+        return
+    stream._w |= W_FLUSHING
+    # Asked for anew each time: a listener that hears of a chunk may write the next one.
+    # Nothing goes out after a chunk that failed.
+    error = stream._error
+    while not stream._w & W_WRITING and stream._error is error:
+        buffer = stream._w_buf
+        if not buffer:
+            break
+        chunk, name, done, size = buffer.popleft()
+        if not buffer:
+            stream._w_buf = None
+            stream._w &= ~W_BUFFERED
+        send_chunk(stream, chunk, name, size, done)
+    stream._w &= ~W_FLUSHING
+
+
+def fail_buffered(stream: WriteSide) -> None:
+    """Tell the callbacks of what was never written."""
+    if stream._w & W_WRITING:
+        return
+    buffer, stream._w_buf = stream._w_buf, None
+    stream._w &= ~W_BUFFERED
+    for _, _, done, size in buffer or ():
+        stream._w_len -= size
+        if done is not None:
+            done(stream._error or state_error('ERR_STREAM_DESTROYED'))
+    call_end_callbacks(stream, stream._error or state_error('ERR_STREAM_DESTROYED'))
+
+
+def uncork(stream: WriteSide) -> None:
+    if stream._corked:
+        stream._corked -= 1
+        if not stream._corked:
+            stream._w &= ~W_CORKED
+        if not stream._w & W_WRITING:
+            write_buffered(stream)
+
+
+def end_writing(stream: WriteSide, chunk: Any, encoding: Any, callback: Any) -> None:
+    if callable(chunk):
+        chunk, encoding, callback = None, None, chunk
+    elif not isinstance(encoding, str) and callable(encoding):
+        encoding, callback = None, encoding
+    error: BaseException | None = None
+    if chunk is not None:
+        ready, name, size = checked_chunk(stream, chunk, encoding)
+        refusal = error = state_refusal(stream)
+        write_any(stream, ready, name, size, None, refusal)
+    if stream._corked:
+        stream._corked = 1
+        uncork(stream)
+    if error is None:
+        if stream._error is None and not stream._w & W_ENDING:
+            stream._w |= W_ENDING
+            finish_maybe(stream, True)
+            stream._w |= W_ENDED
+        elif stream._w & W_FINISHED:
+            error = state_error('ERR_STREAM_ALREADY_FINISHED')
+        elif stream._life & L_DESTROYED:
+            error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
+    if callable(callback):
+        done = adapt(callback)
+        error = error or stream._error
+        if error is None and stream._life & L_DESTROYED:
+            # Node 24 never calls it here; ST-16 says that it is told.
+            error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
+        if error is not None:
+            ticks(stream).push(done, (error,))
+        elif stream._w & W_FINISHED:
+            ticks(stream).push(done, ())
+        else:
+            if stream._end_callbacks is None:
+                stream._end_callbacks = []
+            stream._end_callbacks.append(done)
+            stream._w |= W_TO_TELL
+
+
+def needs_finish(stream: WriteSide) -> bool:
+    return (
+        stream._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING) == W_ENDING
+        and stream._w_len == 0
+        and stream._error is None
+        and not stream._life & (L_DESTROYED | L_ERROR_EMITTED | L_CLOSE_EMITTED)
+    )
+
+
+def finish_maybe(stream: WriteSide, sync: bool) -> None:
+    if not needs_finish(stream):
+        return
+    if stream._w & (W_PREFINISHED | W_FINAL_CALLED):
+        pass
+    elif not stream._has_final():
+        stream._w |= W_PREFINISHED
+        stream.emit('prefinish')
+    else:
+        stream._w |= W_FINAL_CALLED
+        stream._pending += 1
+        try:
+            stream._final(stream._final_done)
+        except Exception as error:
+            final_done(stream, error)
+    if stream._pending == 0 and stream._w & W_PREFINISHED and needs_finish(stream):
+        stream._pending += 1
+        if sync:
+            ticks(stream).push(stream._finish_nt, ())
+        else:
+            finish(stream)
+
+
+def final_done(stream: WriteSide, error: BaseException | None = None) -> None:
+    if stream._w & W_PREFINISHED:
+        fail(stream, state_error('ERR_MULTIPLE_CALLBACK', 'the end was reported done twice'))
+        return
+    stream._pending -= 1
+    if error is not None:
+        call_end_callbacks(stream, error)
+        fail(stream, error, True)
+    elif needs_finish(stream):
+        stream._w |= W_PREFINISHED
+        stream.emit('prefinish')
+        stream._pending += 1
+        ticks(stream).push(stream._finish, ())
+
+
+def finish(stream: WriteSide) -> None:
+    stream._pending -= 1
+    stream._w |= W_FINISHED
+    call_end_callbacks(stream, None)
+    stream.emit('finish')
+    if stream._life & L_AUTO_DESTROY and reading_is_over(stream):
+        stream.destroy()
+
+
+def call_end_callbacks(stream: WriteSide, error: BaseException | None) -> None:
+    callbacks = stream._end_callbacks
+    if callbacks is None:
+        return
+    stream._end_callbacks = None
+    stream._w &= ~W_TO_TELL
+    for done in callbacks:
+        if error is None:
+            done(None)
+        else:
+            done(error)
 
 
 def _all_of(callbacks: list[Done]) -> Done:
