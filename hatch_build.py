@@ -38,6 +38,7 @@ MODULES = (
     '_stream/read',
     '_stream/modes',
     '_stream/write',
+    '_stream/link',
     '_handles/__init__',
     '_handles/engine',
     '_handles/reading',

@@ -11,31 +11,26 @@ stream calls ``write`` of the handle itself: no code of this file runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._abort import check_signal
 from .._addr import BlockList
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
-from .._listeners import Listener
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
+from .._stream.link import Link, ignore_end
 from .._stream.state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
-    L_CLOSE_EMITTED,
     L_DESTROYED,
-    L_EMIT_CLOSE,
-    L_GONE,
     R_ABSENT,
-    R_CONTINUOUS,
     R_DECODING,
     R_DID_READ,
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
-    R_ITERATED,
     R_LISTENING,
     R_PAUSED,
     R_READING,
@@ -44,6 +39,7 @@ from .._stream.state import (
     W_CORKED,
     W_ENDED,
     W_ENDING,
+    W_FINAL,
     W_FINISHED,
     W_KEEP_TEXT,
 )
@@ -58,51 +54,37 @@ from .settings import Settings
 __all__ = ['Endpoint']
 
 
-def _on_end(*_: Any) -> None:
-    """Every socket listens for its own 'end' (Node's listenerCount('end') is 1 on a new one)."""
-
-
-#: One object for all sockets: a listener is never changed once it was added.
-_END_LISTENER = Listener(_on_end, False)
-
-
 class Endpoint(Duplex):
     """A stream on a handle."""
 
-    __slots__ = (
-        '_attempted',
-        '_block_list',
-        '_buffer_source',
-        '_connecting',
-        '_counted',
-        '_handle',
-        '_held_write',
-        '_idle',
-        '_names',
-        '_on_buffer',
-        '_pipe_under_way',
-        '_refed',
-        '_reset_asked',
-        '_server',
-        '_settings',
-        '_timeout',
-        '_under_way',
-    )
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _handle: StreamHandle | None
+        _under_way: Connecting | None
+        _held_write: tuple[Any, Callable[[BaseException | None], object]] | None
+        _settings: Settings | None
+        _block_list: BlockList | None
+        _idle: Idle | None
+
+    _read = Link._read_handle
+    _final = Link._final_handle
+    _destroy = Link._destroy_handle
 
     def _setup(self, options: dict[str, Any]) -> None:
         for name in ('object_mode', 'readable_object_mode', 'writable_object_mode'):
             if options.get(name):
                 bad_value(f'options.{name}', 'left out: a socket carries bytes', options[name])
         wraps = options.get('fd') is not None or options.get('handle') is not None
-        self._init_fields()
+        self._init_link()
         self._init_stream(
             {**options, 'allow_half_open': bool(options.get('allow_half_open')), 'signal': None},
             not wraps or options.get('readable') is not False,
             not wraps or options.get('writable') is not False,
         )
         self._init_socket_stream()
-        self._settings: Settings | None = Settings.of(options)
-        self._block_list: BlockList | None = checked_block_list(options.get('block_list'))
+        self._settings = Settings.of(options)
+        self._block_list = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
         if options.get('handle') is not None:
             self._adopt(options['handle'])
@@ -113,34 +95,6 @@ class Endpoint(Duplex):
         handle = self._handle
         if handle is not None and (handle.kind == 'pipe' or handle.get_peer_name() is not None):
             self._take(0)
-
-    def _init_socket_stream(self) -> None:
-        self._life &= ~L_EMIT_CLOSE
-        self._w |= W_KEEP_TEXT
-        self._events['end'] = _END_LISTENER
-
-    def _init_fields(self) -> None:
-        self._handle: StreamHandle | None = None
-        self._server: Any = None
-        self._connecting = False
-        #: The Connecting machine while it works.
-        self._under_way: Connecting | None = None
-        self._pipe_under_way = False
-        self._attempted: list[str] | None = None
-        #: The chunk that was written while connecting: (data, done).
-        self._held_write: tuple[Any, Callable[[BaseException | None], object]] | None = None
-        self._settings = None
-        self._block_list = None
-        self._idle: Idle | None = None
-        self._timeout: int | float | None = None
-        self._refed = True
-        self._reset_asked = False
-        #: bytes read and written of the last handle, once that is gone.
-        self._counted = (0, 0)
-        #: Peer and own address, asked once.
-        self._names: list[Any] | None = None
-        self._buffer_source: Callable[[], Any] | None = None
-        self._on_buffer: Callable[..., Any] | None = None
 
     def _open(self, fd: Any) -> None:
         number = check_int('options.fd', fd, 0, 2**31 - 1)
@@ -164,25 +118,6 @@ class Endpoint(Duplex):
 
     # -- the handle -------------------------------------------------------------------------------
 
-    def _attach(self, handle: StreamHandle) -> None:
-        """Make ``handle`` the source and sink of this stream."""
-        self._handle = handle
-        self._runtime = handle.runtime
-        handle.owner = self
-        handle.on_read = self._push_bytes
-        handle.on_end = self._on_eof
-        handle.on_error = self._on_read_error
-        if self._on_buffer is not None:
-            handle.buffer = self._buffer_source
-            handle.on_buffer = self._on_filled
-        self._r |= R_CONTINUOUS
-        self._set_sink(handle.write)
-        if not self._refed:
-            handle.unref()
-        if self._idle is not None:
-            self._idle.watch(handle)
-        self._names = None
-
     def _give_up(self) -> StreamHandle | None:
         """Let go of the connection without closing it: another process gets it (CP-03).
 
@@ -193,7 +128,7 @@ class Endpoint(Duplex):
             return None
         handle.read_stop()
         self._stopped_reading()
-        handle.on_read = handle.on_end = handle.on_error = handle.on_buffer = _on_end
+        handle.on_read = handle.on_end = handle.on_error = handle.on_buffer = ignore_end
         handle.owner = None
         if self._idle is not None:
             self._idle.stop()
@@ -204,11 +139,6 @@ class Endpoint(Duplex):
         self._handle = None
         self._server = None
         return handle
-
-    def _on_eof(self) -> None:
-        self._push(None)
-        if self._r_len == 0:
-            self._take(0)
 
     def _on_read_error(self, code: int) -> None:
         self.destroy(system_error(code, 'read'))
@@ -232,36 +162,14 @@ class Endpoint(Duplex):
             return
         self._on_buffer = callback
 
-    def _on_filled(self, count: int, buffer: Any) -> object:
-        callback = self._on_buffer
-        if callback is None:
-            return None
-        if callback(count, buffer) is False:
-            self.pause()
-            return False
-        return None
+    def _pause_source(self) -> None:
+        self.pause()
 
     # -- hooks of the stream ----------------------------------------------------------------------
-
-    def _read(self, size: int) -> None:
-        handle = self._handle
-        if handle is None or self._connecting:
-            self._later(self._start_reading)
-        else:
-            self._start_reading()
-
-    def _start_reading(self) -> None:
-        handle = self._handle
-        if handle is not None and not handle.reading:
-            self._r |= R_READING
-            handle.read_start()
 
     def _stopped_reading(self) -> None:
         """The handle no longer reads by itself."""
         self._r &= ~R_READING
-
-    def _later(self, fn: Callable[[], object]) -> None:
-        self.once('connect', fn)
 
     def _write(self, chunk: Any, encoding: str, callback: Any) -> None:
         # Only here while there is no sink: connecting, or never connected.
@@ -321,75 +229,13 @@ class Endpoint(Duplex):
             return error
         return self._state_refusal()
 
-    def _final(self, callback: Any) -> None:
-        if self._connecting:
-            self._later(lambda: self._final(callback))
-            return
-        handle = self._handle
-        if handle is None:
-            callback(None)
-            return
+    def _shut_down(self, handle: StreamHandle, callback: Any) -> None:
         code = handle.shutdown(_code_callback(callback, 'shutdown'))
         # The peer may be gone already: there is nothing left to tell it.
         if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
-            if self._r & R_ITERATED:
-                # One turn of the loop later, so that the task of an `async for` sees the end before
-                # 'finish', as in Node.
-                self._run().soon(callback, None)
-            else:
-                # Never inside end(): what destroys the socket right after it prevents 'finish'.
-                self._run().push(callback, (None,))
+            self._finish_soon(callback)
         elif code > 0:
             callback(system_error(code, 'shutdown'))
-
-    def _destroy(self, error: BaseException | None, callback: Any) -> None:
-        self._connecting = False
-        if self._idle is not None:
-            self._idle.stop()
-            self._idle = None
-        self._set_sink(None)
-        had_error = error is not None
-        machine, self._under_way = self._under_way, None
-        handle, self._handle = self._handle, None
-
-        def closed() -> None:
-            if had_error:
-                # One turn of the loop later, so that a task that waits for the error (an
-                # `async for`) sees it before 'close', as in Node.
-                self._run().soon(self._closed, True)
-            else:
-                self._closed(False)
-
-        if handle is not None:
-            self._counted = (handle.bytes_read, handle.bytes_written)
-            self._names = [None, self._names[1] if self._names is not None else None]
-
-            if not (self._reset_asked and handle.reset(closed) == DONE):
-                handle.close(closed)
-            self._reset_asked = False
-            callback(error)
-        elif machine is not None and machine.abort(closed):
-            callback(error)
-        elif machine is not None:
-            callback(error)
-            self._run().soon(closed)
-        else:
-            callback(error)
-            self._run().push(self._closed, (None,))
-        server = self._server
-        if server is not None:
-            server._connection_closed(self)
-
-    def _closed(self, had_error: bool | None) -> None:
-        self._life |= L_CLOSE_EMITTED | L_GONE
-        if had_error is None:
-            self.emit('close')
-        else:
-            self.emit('close', had_error)
-
-    def _close_nt(self) -> None:
-        # 'close' follows the handle's own closing, see _closed.
-        self._life |= L_CLOSE_EMITTED
 
     def _run(self) -> _runtime.Runtime:
         runtime = self._runtime
@@ -461,7 +307,7 @@ class Endpoint(Duplex):
         self._init_write(self._w_hwm, False)
         self._w_encoding = w_encoding
         self._corked = corked
-        self._w |= W_KEEP_TEXT | (w & W_CORKED)
+        self._w |= W_KEEP_TEXT | W_FINAL | (w & W_CORKED)
         if w & W_ABSENT:
             self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
         self._held_write = None

@@ -13,7 +13,7 @@ from .._handles import StreamHandle
 from .._names import Record, node_names
 from .._stream.encodings import encode
 from .._stream.readable import describe
-from .._stream.state import L_DESTROYED, L_GONE, R_STOPPED, W_FINISHED
+from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
 from .._waiting import first_of
@@ -59,16 +59,7 @@ class Socket(TypedSocket):
     def _accepted(cls: type[_S], handle: StreamHandle, server: Any) -> _S:
         """A server's side of a new connection; the server has set its options already."""
         self = cls.__new__(cls)
-        self._init_fields()
-        self._init_plain(server._mark(), server.allow_half_open)
-        self._init_socket_stream()
-        self._server = server
-        self._attach(handle)
-        if server.pause_on_connect:
-            self._r |= R_STOPPED
-        else:
-            self._reads_by_itself()
-            handle.read_start()
+        self._begin(handle, server, server._mark())
         return self
 
     # -- connecting and closing -------------------------------------------------------------------
@@ -101,7 +92,7 @@ class Socket(TypedSocket):
         if self._under_way is not None and not self._life & L_DESTROYED:
             if self._pipe_under_way:
                 raise InvalidHandleTypeError('a Unix socket cannot be reset')
-            self._later(self._reset)
+            self._when_connected(self._reset)
         elif self._handle is not None:
             if self._handle.kind != 'tcp':
                 raise InvalidHandleTypeError('a Unix socket cannot be reset')

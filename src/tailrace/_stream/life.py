@@ -42,7 +42,7 @@ __all__ = ['Life']
 class Life(EventEmitter):
     """What every stream has."""
 
-    __slots__ = ('_error', '_life', '_r', '_runtime', '_w')
+    __slots__ = ('_error', '_life', '_r', '_runtime', '_undo_signal', '_w')
 
     def _init_life(self) -> None:
         self._init_events()
@@ -53,6 +53,8 @@ class Life(EventEmitter):
         #: The runtime of the source, where it has one: looking the running loop's up costs a system
         #: call in CPython 3.11 (asyncio compares process ids).
         self._runtime: Runtime | None = None
+        #: Stops listening to the AbortSignal of the options.
+        self._undo_signal: Callable[[], None] | None = None
 
     def _destroy(
         self, error: BaseException | None, callback: Callable[[BaseException | None], object]
@@ -64,6 +66,10 @@ class Life(EventEmitter):
         """Something of the writing side may have to be told (see ``write.py``)."""
 
     def _released(self, error: BaseException | None = None) -> None:
+        undo = self._undo_signal
+        if undo is not None:
+            self._undo_signal = None
+            undo()
         if self._life & L_CLOSED:
             return
         take_error(self, error)

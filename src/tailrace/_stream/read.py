@@ -134,10 +134,6 @@ class ReadSide(Life):
                 break
         self._r &= ~R_READING_MORE
 
-    def _reads_by_itself(self) -> None:
-        """The source of a new stream has begun: what ``_take(0)`` comes to then."""
-        self._r = (self._r & ~R_SYNC) | R_READING | R_NEED_READABLE
-
     # -- to the consumer ------------------------------------------------------------------------
 
     def _take(self, size: Any = None) -> Any:

@@ -116,6 +116,8 @@ W_FLUSHING: Final = 1 << 14
 W_DRAIN_TICK: Final = 1 << 15
 #: Text is given to _write() as it is.
 W_KEEP_TEXT: Final = 1 << 16
+#: There is something to do between the last write and 'finish'.
+W_FINAL: Final = 1 << 18
 #: Callbacks of end() wait for 'finish'.
 W_TO_TELL: Final = 1 << 17
 

@@ -71,15 +71,6 @@ class Stream(TypedStream):
     """Base of Readable, Writable and Duplex; not used by itself."""
 
     _hooks: dict[str, Callable[..., Any]] | None = None
-    _undo_signal: Callable[[], None] | None = None
-
-    def _init_plain(self, high_water_mark: int, allow_half_open: bool) -> None:
-        """Set up both sides without options: what accepting a connection takes (2 us, not 9)."""
-        self._init_life()
-        self._init_read(high_water_mark, False)
-        self._init_write(high_water_mark, False)
-        if allow_half_open:
-            self._life |= L_ALLOW_HALF_OPEN
 
     def _init_stream(self, options: dict[str, Any], readable: bool, writable: bool) -> None:
         """Set up both sides out of the options (snake_case keys)."""
@@ -130,13 +121,6 @@ class Stream(TypedStream):
             signal.remove_event_listener('abort', abort)
 
         self._undo_signal = undo
-
-    def _released(self, error: BaseException | None = None) -> None:
-        undo = self._undo_signal
-        if undo is not None:
-            self._undo_signal = None
-            undo()
-        super()._released(error)
 
     # -- hooks given as options -------------------------------------------------------------------
 

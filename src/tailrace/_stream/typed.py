@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from .write import WriteSide
+from .link import Link
 
 if TYPE_CHECKING:
     from .readable import Readable
@@ -20,8 +20,8 @@ __all__ = ['TypedStream']
 if TYPE_CHECKING:
     _F = TypeVar('_F', bound=Callable[..., object])
 
-    class TypedStream(WriteSide):
-        """WriteSide with what each event carries."""
+    class TypedStream(Link):
+        """Link with what each event carries."""
 
         @overload  # type: ignore[override]
         def on(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
@@ -147,4 +147,4 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
 else:
-    TypedStream = WriteSide
+    TypedStream = Link

@@ -35,6 +35,7 @@ from .state import (
     W_DRAIN_TICK,
     W_ENDED,
     W_ENDING,
+    W_FINAL,
     W_FINAL_CALLED,
     W_FINISHED,
     W_FLUSHING,
@@ -183,8 +184,7 @@ class WriteSide(ModeSide):
         fail_buffered(self)
 
     def _before_destroy(self) -> None:
-        if self._w_buf or self._end_callbacks:
-            ticks(self).push(self._fail_buffered, ())
+        ticks(self).push(self._fail_buffered, ())
 
     # -- cork -----------------------------------------------------------------------------------
 
@@ -454,7 +454,7 @@ def finish_maybe(stream: WriteSide, sync: bool) -> None:
         return
     if stream._w & (W_PREFINISHED | W_FINAL_CALLED):
         pass
-    elif not stream._has_final():
+    elif not (stream._w & W_FINAL or stream._has_final()):
         stream._w |= W_PREFINISHED
         stream.emit('prefinish')
     else:

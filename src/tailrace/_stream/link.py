@@ -1,0 +1,257 @@
+"""A stream on a handle: what every connection goes through, from the accept to its 'close'.
+
+The last of the compiled layers of a stream (see ``life.py``); ``Endpoint`` in the layer of sockets
+adds what not every connection needs. It is here because the chain is one: compiled code reaches
+the fields of a class directly, and those of an interpreted one by name.
+
+The handle, the server and what a socket has under way while it connects are objects of other
+layers; this file uses the few names of theirs that it calls and refuses to know the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._compiled import mypyc_attr
+from .._listeners import Listener
+from .life import ticks
+from .read import push_chunk, take
+from .state import (
+    L_ALLOW_HALF_OPEN,
+    L_AUTO_DESTROY,
+    L_CLOSE_EMITTED,
+    L_EMIT_CLOSE,
+    L_GONE,
+    R_CONTINUOUS,
+    R_END_EMITTED,
+    R_ITERATED,
+    R_NEED_READABLE,
+    R_READING,
+    R_STOPPED,
+    R_SYNC,
+    W_FINAL,
+    W_KEEP_TEXT,
+)
+from .write import WriteSide
+
+__all__ = ['Link', 'ignore_end']
+
+
+def ignore_end(*_: Any) -> None:
+    """Every socket listens for its own 'end' (Node's listenerCount('end') is 1 on a new one)."""
+
+
+#: One object for all sockets: a listener is never changed once it was added.
+_END_LISTENER = Listener(ignore_end, False)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Link(WriteSide):
+    """A Duplex whose source and sink is a handle, without its public names."""
+
+    __slots__ = (
+        '_attempted',
+        '_block_list',
+        '_buffer_source',
+        '_connecting',
+        '_counted',
+        '_handle',
+        '_held_write',
+        '_idle',
+        '_names',
+        '_on_buffer',
+        '_pipe_under_way',
+        '_refed',
+        '_reset_asked',
+        '_server',
+        '_settings',
+        '_timeout',
+        '_under_way',
+    )
+
+    def _init_link(self) -> None:
+        self._handle: Any = None
+        self._server: Any = None
+        self._connecting = False
+        #: The Connecting machine while it works.
+        self._under_way: Any = None
+        self._pipe_under_way = False
+        self._attempted: list[str] | None = None
+        #: The chunk that was written while connecting: (data, done).
+        self._held_write: Any = None
+        self._settings: Any = None
+        self._block_list: Any = None
+        self._idle: Any = None
+        self._timeout: int | float | None = None
+        self._refed = True
+        self._reset_asked = False
+        #: bytes read and written of the last handle, once that is gone.
+        self._counted: Any = (0, 0)
+        #: Peer and own address, asked once.
+        self._names: list[Any] | None = None
+        self._buffer_source: Callable[[], Any] | None = None
+        self._on_buffer: Callable[..., Any] | None = None
+
+    def _init_socket_stream(self) -> None:
+        """What a socket's stream has beyond others; after the sides were set up."""
+        self._life &= ~L_EMIT_CLOSE
+        self._w |= W_KEEP_TEXT | W_FINAL
+        self._events['end'] = _END_LISTENER
+
+    def _begin(self, handle: Any, server: Any, mark: int) -> None:
+        """Set up a server's side of a new connection, and read if the server wants that."""
+        self._init_link()
+        self._init_life()
+        self._init_read(mark, False)
+        self._init_write(mark, False)
+        if server.allow_half_open:
+            self._life |= L_ALLOW_HALF_OPEN
+        self._init_socket_stream()
+        self._server = server
+        self._attach(handle)
+        if server.pause_on_connect:
+            self._r |= R_STOPPED
+        else:
+            # The source has begun: what read(0) comes to then.
+            self._r = (self._r & ~R_SYNC) | R_READING | R_NEED_READABLE
+            handle.read_start()
+
+    def _attach(self, handle: Any) -> None:
+        """Make ``handle`` the source and sink of this stream."""
+        self._handle = handle
+        self._runtime = handle.runtime
+        handle.owner = self
+        handle.on_read = self._push_bytes
+        handle.on_end = self._on_eof
+        handle.on_error = self._on_read_error
+        if self._on_buffer is not None:
+            handle.buffer = self._buffer_source
+            handle.on_buffer = self._on_filled
+        self._r |= R_CONTINUOUS
+        self._set_sink(handle.write)
+        if not self._refed:
+            handle.unref()
+        if self._idle is not None:
+            self._idle.watch(handle)
+        self._names = None
+
+    # -- the handle calls -------------------------------------------------------------------------
+
+    def _on_eof(self) -> None:
+        push_chunk(self, None)
+        if self._r_len == 0:
+            take(self, 0)
+
+    def _on_read_error(self, code: int) -> None:
+        """Defined by the socket."""
+        raise NotImplementedError
+
+    def _on_filled(self, count: int, buffer: Any) -> object:
+        callback = self._on_buffer
+        if callback is None:
+            return None
+        if callback(count, buffer) is False:
+            self._pause_source()
+            return False
+        return None
+
+    def _pause_source(self) -> None:
+        """Defined by the socket: its ``pause()``."""
+        raise NotImplementedError
+
+    # -- hooks of the stream: what a socket has as _read, _final and _destroy ---------------------
+
+    def _read_handle(self, size: int) -> None:
+        if self._handle is None or self._connecting:
+            self._when_connected(self._start_reading)
+        else:
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        handle = self._handle
+        if handle is not None and not handle.reading:
+            self._r |= R_READING
+            handle.read_start()
+
+    def _when_connected(self, fn: Callable[[], object]) -> None:
+        self.once('connect', fn)
+
+    def _final_handle(self, callback: Any) -> None:
+        if self._connecting:
+
+            def again() -> None:
+                self._final_handle(callback)
+
+            self._when_connected(again)
+            return
+        handle = self._handle
+        if handle is None:
+            callback(None)
+            return
+        if self._r & R_END_EMITTED and self._life & L_AUTO_DESTROY and not handle.write_queue_size:
+            # Both sides are done: 'finish' comes next and closes the descriptor, which sends the
+            # same FIN. One system call less, the most expensive one of a short connection.
+            self._finish_soon(callback)
+        else:
+            self._shut_down(handle, callback)
+
+    def _shut_down(self, handle: Any, callback: Any) -> None:
+        """Defined by the socket: send a FIN; ``callback(error_or_None)`` when it is out."""
+        raise NotImplementedError
+
+    def _finish_soon(self, callback: Any) -> None:
+        if self._r & R_ITERATED:
+            # One turn of the loop later, so that the task of an `async for` sees the end before
+            # 'finish', as in Node.
+            ticks(self).soon(callback, None)
+        else:
+            # Never inside end(): what destroys the socket right after it prevents 'finish'.
+            ticks(self).push(callback, (None,))
+
+    def _destroy_handle(self, error: BaseException | None, callback: Any) -> None:
+        self._connecting = False
+        if self._idle is not None:
+            self._idle.stop()
+            self._idle = None
+        self._set_sink(None)
+        machine, self._under_way = self._under_way, None
+        handle, self._handle = self._handle, None
+        closed = self._closed_well if error is None else self._closed_by_error
+        if handle is not None:
+            self._counted = (handle.bytes_read, handle.bytes_written)
+            names = self._names
+            self._names = [None, None if names is None else names[1]]
+            if not (self._reset_asked and handle.reset(closed) == 0):
+                handle.close(closed)
+            self._reset_asked = False
+            callback(error)
+        elif machine is not None and machine.abort(closed):
+            callback(error)
+        elif machine is not None:
+            callback(error)
+            ticks(self).soon(closed)
+        else:
+            callback(error)
+            ticks(self).push(self._closed_unused, ())
+        server = self._server
+        if server is not None:
+            server._connection_closed(self)
+
+    def _closed_well(self) -> None:
+        self._life |= L_CLOSE_EMITTED | L_GONE
+        self.emit('close', False)
+
+    def _closed_by_error(self) -> None:
+        # One turn of the loop later, so that a task that waits for the error (an `async for`) sees
+        # it before 'close', as in Node.
+        ticks(self).soon(self._closed_failed)
+
+    def _closed_failed(self) -> None:
+        self._life |= L_CLOSE_EMITTED | L_GONE
+        self.emit('close', True)
+
+    def _closed_unused(self) -> None:
+        # A socket that never had a handle: its 'close' has no argument.
+        self._life |= L_CLOSE_EMITTED | L_GONE
+        self.emit('close')
