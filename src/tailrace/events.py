@@ -63,15 +63,16 @@ class EventEmitter:
 
     __slots__ = ('_events', '_max_listeners', '_warned')
 
-    def __init__(self) -> None:
-        self._init_events()
+    _events: dict[Any, Listener | tuple[Listener, ...]]
+    _max_listeners: int | float
+    _warned: frozenset[Any] | None
 
-    def _init_events(self) -> None:
+    def __init__(self) -> None:
         # A listener alone is stored as itself, several as a tuple: never changed in place, so that
         # an emit under way goes on with the listeners it began with.
-        self._events: dict[Any, Listener | tuple[Listener, ...]] = {}
-        self._max_listeners: int | float = -1
-        self._warned: frozenset[Any] | None = None
+        self._events = {}
+        self._max_listeners = -1
+        self._warned = None
 
     # -- adding -----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tailrace._stream.write import set_sink
 from tailrace.errors import (
     InvalidArgTypeError,
     OutOfRangeError,
@@ -65,7 +66,7 @@ def make(request: Any) -> Callable[..., Sink]:
                 stream.waiting.append(lambda error=None: done(32 if error else 0))
                 return -1
 
-            stream._set_sink(sink)
+            set_sink(stream, sink)
         return stream
 
     return made

@@ -30,17 +30,17 @@ _channels: dict[str, Channel] = {}
 class Channel:
     """One named channel; made by :func:`channel`."""
 
-    __slots__ = ('_subscribers', 'name')
+    __slots__ = ('name', 'subscribers')
 
     def __init__(self, name: str) -> None:
         self.name: str = name
         #: What was subscribed, and what is called for it (GEN-19, GEN-13).
-        self._subscribers: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
+        self.subscribers: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
 
     @property
     def has_subscribers(self) -> bool:
         """Whether anybody listens."""
-        return bool(self._subscribers)
+        return bool(self.subscribers)
 
     def subscribe(self, fn: Callable[..., Any]) -> None:
         """Call ``fn(message, name)`` for every message; it may declare fewer arguments.
@@ -48,28 +48,28 @@ class Channel:
         Raises ERR_INVALID_ARG_TYPE.
         """
         call = adapt(check_callable('subscription', fn))
-        self._subscribers = (*self._subscribers, (fn, call))
+        self.subscribers = (*self.subscribers, (fn, call))
 
     def unsubscribe(self, fn: Callable[..., Any]) -> bool:
         """Stop calling ``fn``; whether it was subscribed."""
-        for one in self._subscribers:
+        for one in self.subscribers:
             if one[0] == fn:
-                rest = list(self._subscribers)
+                rest = list(self.subscribers)
                 rest.remove(one)
-                self._subscribers = tuple(rest)
+                self.subscribers = tuple(rest)
                 return True
         return False
 
     def publish(self, message: Any) -> None:
         """Give ``message`` to all subscribers; what one of them raises is an uncaught error."""
-        for _, call in self._subscribers:
+        for _, call in self.subscribers:
             try:
                 call(message, self.name)
             except Exception as error:
                 _runtime.current().push(_raise, (error,))
 
     def __repr__(self) -> str:
-        return f'<Channel {self.name!r}, {len(self._subscribers)} subscribers>'
+        return f'<Channel {self.name!r}, {len(self.subscribers)} subscribers>'
 
 
 def _raise(error: Exception) -> None:

@@ -20,7 +20,9 @@ from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
-from .._stream.link import Link, ignore_end
+from .._stream.life import init_life
+from .._stream.link import Link, attach, ignore_end, init_link, init_socket_stream
+from .._stream.read import init_read
 from .._stream.state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
@@ -43,6 +45,7 @@ from .._stream.state import (
     W_FINISHED,
     W_KEEP_TEXT,
 )
+from .._stream.write import init_write, set_sink
 from .._validate import bad_type, bad_value, check_int
 from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_error
 from .bound import BoundSocket
@@ -76,13 +79,13 @@ class Endpoint(Duplex):
             if options.get(name):
                 bad_value(f'options.{name}', 'left out: a socket carries bytes', options[name])
         wraps = options.get('fd') is not None or options.get('handle') is not None
-        self._init_link()
+        init_link(self)
         self._init_stream(
             {**options, 'allow_half_open': bool(options.get('allow_half_open')), 'signal': None},
             not wraps or options.get('readable') is not False,
             not wraps or options.get('writable') is not False,
         )
-        self._init_socket_stream()
+        init_socket_stream(self)
         self._settings = Settings.of(options)
         self._block_list = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
@@ -106,13 +109,13 @@ class Endpoint(Duplex):
         code = handle.open(number)
         if code != DONE:
             raise system_error(code, 'open')
-        self._attach(handle)
+        attach(self, handle)
 
     def _adopt(self, handle: Any) -> None:
         if isinstance(handle, BoundSocket):
-            self._attach(handle.adopt_stream())
+            attach(self, handle.adopt_stream())
         elif hasattr(handle, 'read_start'):
-            self._attach(handle)
+            attach(self, handle)
         else:
             bad_type('options.handle', 'a handle or BoundSocket', handle)
 
@@ -134,7 +137,7 @@ class Endpoint(Duplex):
             self._idle.stop()
             self._idle = None
         self._timeout = 0
-        self._set_sink(None)
+        set_sink(self, None)
         self._counted = (handle.bytes_read, handle.bytes_written)
         self._handle = None
         self._server = None
@@ -267,7 +270,7 @@ class Endpoint(Duplex):
             self._idle.touch()
         self._attempted = None
         if bound is not None:
-            self._set_sink(None)
+            set_sink(self, None)
             self._handle = None
 
         def open_handle(family: int) -> StreamHandle:
@@ -295,16 +298,16 @@ class Endpoint(Duplex):
         life = self._life & (L_ALLOW_HALF_OPEN | L_AUTO_DESTROY)
         encoding, w_encoding, w = self._r_encoding, self._w_encoding, self._w
         corked = self._corked
-        self._init_life()
+        init_life(self)
         self._events, self._max_listeners, self._warned = events, limit, warned
         self._life = life
-        self._init_read(self._r_hwm, False)
+        init_read(self, self._r_hwm, False)
         self._r = r
         if r & R_ABSENT:
             self._r |= R_ENDED | R_END_EMITTED
         if encoding is not None:
             self._set_encoding(encoding)
-        self._init_write(self._w_hwm, False)
+        init_write(self, self._w_hwm, False)
         self._w_encoding = w_encoding
         self._corked = corked
         self._w |= W_KEEP_TEXT | W_FINAL | (w & W_CORKED)
@@ -331,7 +334,7 @@ class Endpoint(Duplex):
         machine, self._under_way = self._under_way, None
         self._attempted = machine.attempted if machine is not None else None
         self._connecting = False
-        self._attach(handle)
+        attach(self, handle)
         if self._idle is not None:
             self._idle.touch()
         if self._settings is not None:

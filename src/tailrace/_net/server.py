@@ -45,6 +45,9 @@ class Holder(Protocol):
         """Call ``done()`` once none is open there any more, or the child has ended."""
 
 
+_new_socket = Socket.__new__
+
+
 @node_names
 class Server(TypedServer):
     """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
@@ -192,10 +195,7 @@ class Server(TypedServer):
 
     def _mark(self) -> int:
         """The high-water mark of a connection; anybody may have set the attribute to anything."""
-        mark = self.high_water_mark
-        if type(mark) is int and mark >= 0:
-            return mark
-        return mark_of({'high_water_mark': mark}, 'readable', False)
+        return mark_of({'high_water_mark': self.high_water_mark}, 'readable', False)
 
     def _incoming(self, handle: StreamHandle) -> None:
         limit = self._max_connections
@@ -212,16 +212,21 @@ class Server(TypedServer):
             if self.keep_alive:
                 delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
                 handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
-            sock = Socket._accepted(handle, self)
+            mark = self.high_water_mark
+            sock = _new_socket(Socket)
+            sock._begin(handle, self, mark if type(mark) is int and mark >= 0 else self._mark())
         except BaseException:  # an attribute was set to something unusable
             handle.close()
             raise
         self._connections += 1
         if self._on_count is not None:
             self._on_count()
-        if channels.server_socket.has_subscribers:
+        if channels.server_socket.subscribers:
             channels.server_socket.publish({'socket': sock})
-        self._arrived(sock)
+        self._sockets[sock] = 'connection' in self._events or self._arrivals is not None
+        self._announced = sock
+        if self._arrivals is not None:
+            self._arrivals.offer(sock)
         try:
             self.emit('connection', sock)
         except Exception as error:
@@ -249,7 +254,8 @@ class Server(TypedServer):
         self._sockets.pop(sock, None)
         if self._on_count is not None:
             self._on_count()
-        self._emit_close_if_drained()
+        if self._handle is None:
+            self._emit_close_if_drained()
 
     def _has_room(self) -> bool:
         """In a cluster worker: whether a connection may come here rather than go elsewhere."""

@@ -54,12 +54,6 @@ class Serving(EventEmitter):
         self._announced: Any = None
         self._arrivals: Arrivals | None = None
 
-    def _arrived(self, sock: Socket) -> None:
-        self._sockets[sock] = 'connection' in self._events or self._arrivals is not None
-        self._announced = sock
-        if self._arrivals is not None:
-            self._arrivals.offer(sock)
-
     # -- coroutine handlers -----------------------------------------------------------------------
 
     def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:

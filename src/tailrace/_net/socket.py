@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from .._handles import StreamHandle
 from .._names import Record, node_names
 from .._stream.encodings import encode
 from .._stream.readable import describe
@@ -54,13 +53,6 @@ class Socket(TypedSocket):
 
     def __init__(self, options: Any = None, /, **keywords: Unpack[SocketOptions]) -> None:
         self._setup(socket_call('Socket', options, dict(keywords)))
-
-    @classmethod
-    def _accepted(cls: type[_S], handle: StreamHandle, server: Any) -> _S:
-        """A server's side of a new connection; the server has set its options already."""
-        self = cls.__new__(cls)
-        self._begin(handle, server, server._mark())
-        return self
 
     # -- connecting and closing -------------------------------------------------------------------
 

@@ -44,17 +44,12 @@ class Life(EventEmitter):
 
     __slots__ = ('_error', '_life', '_r', '_runtime', '_undo_signal', '_w')
 
-    def _init_life(self) -> None:
-        self._init_events()
-        self._life = L_AUTO_DESTROY | L_EMIT_CLOSE
-        self._r = 0
-        self._w = 0
-        self._error: BaseException | None = None
-        #: The runtime of the source, where it has one: looking the running loop's up costs a system
-        #: call in CPython 3.11 (asyncio compares process ids).
-        self._runtime: Runtime | None = None
-        #: Stops listening to the AbortSignal of the options.
-        self._undo_signal: Callable[[], None] | None = None
+    _error: BaseException | None
+    _life: int
+    _r: int
+    _runtime: Runtime | None
+    _undo_signal: Callable[[], None] | None
+    _w: int
 
     def _destroy(
         self, error: BaseException | None, callback: Callable[[BaseException | None], object]
@@ -139,6 +134,22 @@ class Life(EventEmitter):
     def errored(self) -> BaseException | None:
         """The error that ended the stream, or None (ST-25)."""
         return self._error
+
+
+def init_life(stream: Life) -> None:
+    # What EventEmitter.__init__ does, without a call for each connection.
+    stream._events = {}
+    stream._max_listeners = -1
+    stream._warned = None
+    stream._life = L_AUTO_DESTROY | L_EMIT_CLOSE
+    stream._r = 0
+    stream._w = 0
+    stream._error = None
+    #: The runtime of the source, where it has one: looking the running loop's up costs a system
+    #: call in CPython 3.11 (asyncio compares process ids).
+    stream._runtime = None
+    #: Stops listening to the AbortSignal of the options.
+    stream._undo_signal = None
 
 
 def ticks(stream: Life) -> Runtime:

@@ -15,8 +15,8 @@ from typing import Any
 
 from .._compiled import mypyc_attr
 from .._listeners import Listener
-from .life import ticks
-from .read import push_chunk, take
+from .life import init_life, ticks
+from .read import init_read, push_chunk, take
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
@@ -33,7 +33,7 @@ from .state import (
     W_FINAL,
     W_KEEP_TEXT,
 )
-from .write import WriteSide
+from .write import WriteSide, init_write, set_sink
 
 __all__ = ['Link', 'ignore_end']
 
@@ -70,71 +70,41 @@ class Link(WriteSide):
         '_under_way',
     )
 
-    def _init_link(self) -> None:
-        self._handle: Any = None
-        self._server: Any = None
-        self._connecting = False
-        #: The Connecting machine while it works.
-        self._under_way: Any = None
-        self._pipe_under_way = False
-        self._attempted: list[str] | None = None
-        #: The chunk that was written while connecting: (data, done).
-        self._held_write: Any = None
-        self._settings: Any = None
-        self._block_list: Any = None
-        self._idle: Any = None
-        self._timeout: int | float | None = None
-        self._refed = True
-        self._reset_asked = False
-        #: bytes read and written of the last handle, once that is gone.
-        self._counted: Any = (0, 0)
-        #: Peer and own address, asked once.
-        self._names: list[Any] | None = None
-        self._buffer_source: Callable[[], Any] | None = None
-        self._on_buffer: Callable[..., Any] | None = None
-
-    def _init_socket_stream(self) -> None:
-        """What a socket's stream has beyond others; after the sides were set up."""
-        self._life &= ~L_EMIT_CLOSE
-        self._w |= W_KEEP_TEXT | W_FINAL
-        self._events['end'] = _END_LISTENER
+    _attempted: list[str] | None
+    _block_list: Any
+    _buffer_source: Callable[[], Any] | None
+    _connecting: bool
+    _counted: Any
+    _handle: Any
+    _held_write: Any
+    _idle: Any
+    _names: list[Any] | None
+    _on_buffer: Callable[..., Any] | None
+    _pipe_under_way: bool
+    _refed: bool
+    _reset_asked: bool
+    _server: Any
+    _settings: Any
+    _timeout: int | float | None
+    _under_way: Any
 
     def _begin(self, handle: Any, server: Any, mark: int) -> None:
         """Set up a server's side of a new connection, and read if the server wants that."""
-        self._init_link()
-        self._init_life()
-        self._init_read(mark, False)
-        self._init_write(mark, False)
+        init_link(self)
+        init_life(self)
+        init_read(self, mark, False)
+        init_write(self, mark, False)
         if server.allow_half_open:
             self._life |= L_ALLOW_HALF_OPEN
-        self._init_socket_stream()
+        init_socket_stream(self)
         self._server = server
-        self._attach(handle)
+        attach(self, handle)
         if server.pause_on_connect:
             self._r |= R_STOPPED
         else:
             # The source has begun: what read(0) comes to then.
             self._r = (self._r & ~R_SYNC) | R_READING | R_NEED_READABLE
             handle.read_start()
-
-    def _attach(self, handle: Any) -> None:
-        """Make ``handle`` the source and sink of this stream."""
-        self._handle = handle
-        self._runtime = handle.runtime
-        handle.owner = self
-        handle.on_read = self._push_bytes
-        handle.on_end = self._on_eof
-        handle.on_error = self._on_read_error
-        if self._on_buffer is not None:
-            handle.buffer = self._buffer_source
-            handle.on_buffer = self._on_filled
-        self._r |= R_CONTINUOUS
-        self._set_sink(handle.write)
-        if not self._refed:
-            handle.unref()
-        if self._idle is not None:
-            self._idle.watch(handle)
-        self._names = None
 
     # -- the handle calls -------------------------------------------------------------------------
 
@@ -214,7 +184,7 @@ class Link(WriteSide):
         if self._idle is not None:
             self._idle.stop()
             self._idle = None
-        self._set_sink(None)
+        set_sink(self, None)
         machine, self._under_way = self._under_way, None
         handle, self._handle = self._handle, None
         closed = self._closed_well if error is None else self._closed_by_error
@@ -255,3 +225,54 @@ class Link(WriteSide):
         # A socket that never had a handle: its 'close' has no argument.
         self._life |= L_CLOSE_EMITTED | L_GONE
         self.emit('close')
+
+
+def init_link(stream: Link) -> None:
+    stream._handle = None
+    stream._server = None
+    stream._connecting = False
+    #: The Connecting machine while it works.
+    stream._under_way = None
+    stream._pipe_under_way = False
+    stream._attempted = None
+    #: The chunk that was written while connecting: (data, done).
+    stream._held_write = None
+    stream._settings = None
+    stream._block_list = None
+    stream._idle = None
+    stream._timeout = None
+    stream._refed = True
+    stream._reset_asked = False
+    #: bytes read and written of the last handle, once that is gone.
+    stream._counted = (0, 0)
+    #: Peer and own address, asked once.
+    stream._names = None
+    stream._buffer_source = None
+    stream._on_buffer = None
+
+
+def init_socket_stream(stream: Link) -> None:
+    """What a socket's stream has beyond others; after the sides were set up."""
+    stream._life &= ~L_EMIT_CLOSE
+    stream._w |= W_KEEP_TEXT | W_FINAL
+    stream._events['end'] = _END_LISTENER
+
+
+def attach(stream: Link, handle: Any) -> None:
+    """Make ``handle`` the source and sink of this stream."""
+    stream._handle = handle
+    stream._runtime = handle.runtime
+    handle.owner = stream
+    handle.on_read = stream._push_bytes
+    handle.on_end = stream._on_eof
+    handle.on_error = stream._on_read_error
+    if stream._on_buffer is not None:
+        handle.buffer = stream._buffer_source
+        handle.on_buffer = stream._on_filled
+    stream._r |= R_CONTINUOUS
+    set_sink(stream, handle.write)
+    if not stream._refed:
+        handle.unref()
+    if stream._idle is not None:
+        stream._idle.watch(handle)
+    stream._names = None

@@ -52,17 +52,13 @@ class ReadSide(Life):
 
     __slots__ = ('_awaiting', '_decoder', '_pipes', '_r_buf', '_r_encoding', '_r_hwm', '_r_len')
 
-    def _init_read(self, high_water_mark: int, object_mode: bool) -> None:
-        # Until _read() was called once, chunks wait in the buffer: R_SYNC.
-        self._r = R_SYNC | (R_OBJECT if object_mode else 0)
-        self._r_hwm = high_water_mark
-        self._r_len = 0
-        self._r_buf: deque[Any] | None = None
-        self._decoder: Decoder | None = None
-        self._r_encoding: str | None = None
-        #: The destinations of pipe(), and those of them whose 'drain' is awaited.
-        self._pipes: list[Any] | None = None
-        self._awaiting: list[Any] | None = None
+    _awaiting: list[Any] | None
+    _decoder: Decoder | None
+    _pipes: list[Any] | None
+    _r_buf: deque[Any] | None
+    _r_encoding: str | None
+    _r_hwm: int
+    _r_len: int
 
     def _read(self, size: int) -> None:
         """Hook: get about ``size`` bytes and push them, now or later."""
@@ -99,6 +95,7 @@ class ReadSide(Life):
         return push_chunk(self, chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
+        """A chunk from the source, or None for its end. False: the buffer is full."""
         return push_chunk(self, chunk, encoding)
 
     def _put_back(self, chunk: Any, encoding: str | None = None) -> bool:
@@ -178,6 +175,19 @@ class ReadSide(Life):
 
     def _end_writing_nt(self) -> None:
         """End the writing side because the reading side is over."""
+
+
+def init_read(stream: ReadSide, high_water_mark: int, object_mode: bool) -> None:
+    # Until _read() was called once, chunks wait in the buffer: R_SYNC.
+    stream._r = R_SYNC | (R_OBJECT if object_mode else 0)
+    stream._r_hwm = high_water_mark
+    stream._r_len = 0
+    stream._r_buf = None
+    stream._decoder = None
+    stream._r_encoding = None
+    #: The destinations of pipe(), and those of them whose 'drain' is awaited.
+    stream._pipes = None
+    stream._awaiting = None
 
 
 def push_chunk(stream: ReadSide, chunk: Any, encoding: str | None = None) -> bool:

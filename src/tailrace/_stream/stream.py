@@ -17,7 +17,9 @@ from .._validate import bad_type, check_callable
 from .._waiting import first_of
 from ..errors import AbortError
 from .encodings import canonical
+from .life import init_life
 from .marks import mark_of
+from .read import init_read
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
@@ -33,6 +35,7 @@ from .state import (
     W_KEEP_TEXT,
 )
 from .typed import TypedStream
+from .write import init_write
 
 __all__ = ['STREAM_OPTIONS', 'Stream']
 
@@ -74,12 +77,12 @@ class Stream(TypedStream):
 
     def _init_stream(self, options: dict[str, Any], readable: bool, writable: bool) -> None:
         """Set up both sides out of the options (snake_case keys)."""
-        self._init_life()
+        init_life(self)
         both = bool(options.get('object_mode'))
         r_object = both or bool(options.get('readable_object_mode'))
         w_object = both or bool(options.get('writable_object_mode'))
-        self._init_read(mark_of(options, 'readable', r_object), r_object)
-        self._init_write(mark_of(options, 'writable', w_object), w_object)
+        init_read(self, mark_of(options, 'readable', r_object), r_object)
+        init_write(self, mark_of(options, 'writable', w_object), w_object)
         if options.get('allow_half_open', True):
             self._life |= L_ALLOW_HALF_OPEN
         if options.get('auto_destroy') is False:

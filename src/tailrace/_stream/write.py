@@ -73,22 +73,16 @@ class WriteSide(ModeSide):
         '_w_size',
     )
 
-    def _init_write(self, high_water_mark: int, object_mode: bool) -> None:
-        self._w = (W_OBJECT if object_mode else 0) | W_NO_SINK
-        self._w_hwm = high_water_mark
-        #: What is queued, the chunk being written included.
-        self._w_len = 0
-        #: Size and callback of the chunk being written.
-        self._w_size = 0
-        self._w_callback: Done | None = None
-        #: (chunk, encoding, callback, size) of what waits.
-        self._w_buf: deque[tuple[Any, str, Done | None, int]] | None = None
-        self._corked = 0
-        #: Callbacks that 'finish' waits for.
-        self._pending = 0
-        self._end_callbacks: list[Done] | None = None
-        self._w_encoding = 'utf8'
-        self._sink: Sink | None = None
+    _corked: int
+    _end_callbacks: list[Done] | None
+    _pending: int
+    _sink: Sink | None
+    _w_buf: deque[tuple[Any, str, Done | None, int]] | None
+    _w_callback: Done | None
+    _w_encoding: str
+    _w_hwm: int
+    _w_len: int
+    _w_size: int
 
     # -- hooks ----------------------------------------------------------------------------------
 
@@ -115,13 +109,6 @@ class WriteSide(ModeSide):
     def _sink_error(self, code: int) -> Exception:
         """Hook: the exception of a failed sink."""
         return OSError(code, 'write failed')
-
-    def _set_sink(self, sink: Sink | None) -> None:
-        self._sink = sink
-        if sink is None:
-            self._w |= W_NO_SINK
-        else:
-            self._w &= ~W_NO_SINK
 
     # -- write ----------------------------------------------------------------------------------
 
@@ -217,6 +204,32 @@ class WriteSide(ModeSide):
     def _end_writing_nt(self) -> None:
         if can_write(self):
             end_writing(self, None, None, None)
+
+
+def init_write(stream: WriteSide, high_water_mark: int, object_mode: bool) -> None:
+    stream._w = (W_OBJECT if object_mode else 0) | W_NO_SINK
+    stream._w_hwm = high_water_mark
+    #: What is queued, the chunk being written included.
+    stream._w_len = 0
+    #: Size and callback of the chunk being written.
+    stream._w_size = 0
+    stream._w_callback = None
+    #: (chunk, encoding, callback, size) of what waits.
+    stream._w_buf = None
+    stream._corked = 0
+    #: Callbacks that 'finish' waits for.
+    stream._pending = 0
+    stream._end_callbacks = None
+    stream._w_encoding = 'utf8'
+    stream._sink = None
+
+
+def set_sink(stream: WriteSide, sink: Sink | None) -> None:
+    stream._sink = sink
+    if sink is None:
+        stream._w |= W_NO_SINK
+    else:
+        stream._w &= ~W_NO_SINK
 
 
 def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
