@@ -38,6 +38,7 @@ MODULES = (
     '_stream/modes',
     '_stream/write',
     '_handles/__init__',
+    '_handles/calls',
     '_handles/engine',
     '_handles/reading',
     '_handles/pending',
@@ -50,9 +51,11 @@ MODULES = (
 
 SETUP = """
 from mypyc.build import mypycify
-from setuptools import setup
+from setuptools import Extension, setup
 
-setup(name='tailrace', packages=[], ext_modules=mypycify({files!r}, opt_level='3', debug_level='0'))
+modules = mypycify({files!r}, opt_level='3', debug_level='0')
+modules.append(Extension('tailrace._handles._kernel', ['tailrace/_handles/_kernel.c']))
+setup(name='tailrace', packages=[], ext_modules=modules)
 """
 
 

@@ -7,7 +7,6 @@ Rules 6 and 8 of the contract in ``__init__.py``. This file refuses to know how 
 from __future__ import annotations
 
 import errno
-import socket
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,14 +14,11 @@ from time import monotonic
 from typing import Any, Final
 
 from .._runtime import Runtime
+from .calls import RawSocket, connection
 from .engine import READ, Engine, Watched, engine_of
 from .pending import Pending
 
 __all__ = ['RawSocket', 'Receiver', 'code_of', 'ignore']
-
-#: The C-level socket class: constructing ``socket.socket`` runs Python code that nobody needs here
-#: (an accepted connection takes 3.5 us instead of 4.8).
-RawSocket = socket.SocketType
 
 #: What one recv asks for. Below 64 KiB Nagle and delayed ACK can meet: stalls of 40 ms. Much above,
 #: the allocator gives the memory back each time: asyncio's 256 KiB make its echo of 1 KiB three
@@ -111,7 +107,7 @@ class Receiver(Watched):
 
     def adopt(self, sock: Any) -> None:
         """Become the owner of a non-blocking socket object (rule 1)."""
-        self._sock = sock
+        self._sock = connection(sock)
         self.fd = sock.fileno()
 
     # -- lifetime (rule 8) ------------------------------------------------------------------
