@@ -27,8 +27,8 @@ RawSocket = socket.SocketType
 #: Whether the C module is there.
 KERNEL: Final = _kernel is not None
 
-#: epoll_wait(descriptor of an epoll, seconds or None, how many at the most): pairs of descriptor and
-#: mask. None where the epoll object itself is asked.
+#: epoll_wait(descriptor of an epoll, seconds or None, how many at the most): pairs of a descriptor
+#: and a mask. None where the epoll object itself is asked.
 epoll_wait: Any = getattr(_kernel, 'epoll_wait', None)
 
 
