@@ -149,6 +149,8 @@ def compile_into(folder: Path, required: bool = True) -> list[Path]:
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             if required:
                 raise
+            if isinstance(error, subprocess.CalledProcessError):  # it has said why
+                error = RuntimeError(f'{error.cmd[0]} ended with status {error.returncode}')
             what = 'the module in C alone' if made else 'nothing'
             print(f'tailrace: {error}; {what} is compiled', file=sys.stderr)
             break

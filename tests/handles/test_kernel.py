@@ -1,4 +1,7 @@
-"""The C module on its own: each call beside what a socket object answers."""
+"""The C module on its own: each call beside what a socket object answers.
+
+Where the package is not compiled the module is, for these tests, into a temporary folder.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import array
 import contextlib
 import errno
 import gc
+import importlib.util
 import os
 import select
 import signal
@@ -14,17 +18,44 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-kernel: Any = pytest.importorskip(
-    'tailrace._handles._kernel', reason='the C module is not built', exc_type=ImportError
-)
-linux = pytest.mark.skipif(not hasattr(kernel, 'epoll_wait'), reason='no epoll')
+from tailrace._handles import calls
+
+kernel: Any = None
+linux = pytest.mark.skipif(not hasattr(select, 'epoll'), reason='no epoll')
+ROOT = Path(__file__).resolve().parents[2]
 
 SHARED = 65536
 KEEP = 262144
+
+
+def load(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module', autouse=True)
+def module(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Sets ``kernel``."""
+    global kernel
+    if calls.KERNEL:
+        kernel = calls._kernel
+        return
+    build = load('tailrace_build', ROOT / 'hatch_build.py')
+    if build.compiler() is None:
+        pytest.skip("there is no C compiler with Python's headers")
+    folder = tmp_path_factory.mktemp('kernel')
+    build.copy_into(folder)
+    build.compile_kernel(folder)
+    kernel = load('tailrace._handles._kernel', build.extensions(folder)[0])
 
 
 class Pair:
