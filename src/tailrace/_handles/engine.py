@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._compiled import mypyc_attr
 from .._runtime import Runtime
+from .._tick import Ticks
 from .calls import epoll_wait
 
 if TYPE_CHECKING:
@@ -198,7 +199,8 @@ class Engine:
 
     def serve(self, events: list[tuple[int, int]]) -> bool:
         """Call the handles of these events; whether there was one of a descriptor not ours."""
-        runtime = self.runtime
+        # By its compiled base: an attribute of the interpreted class costs 190 instructions.
+        runtime: Ticks = self.runtime
         if runtime.dead:
             return True
         watched = self._watched
