@@ -1,20 +1,28 @@
-"""Compiles the hot layers with mypyc, on request: hatchling's build hook, and a command.
+"""Compiles what is hot: hatchling's build hook, and a command.
 
-    TAILRACE_COMPILE=1 pip install .      a compiled wheel (mypy and setuptools come by themselves,
-                                          a C compiler has to be there)
+    pip install .                         compiled, if there is a C compiler and all goes well; if
+                                          not, why not is told on stderr and the wheel is pure
+    TAILRACE_COMPILE=1 pip install .      compiled; a failure is an error
+    TAILRACE_COMPILE=0 pip install .      pure Python, and nothing is fetched for compiling
     python hatch_build.py DIR             a compiled copy of the package in DIR/tailrace
 
-Without the request the wheel is pure Python, and complete. The compiled one holds the same sources
-beside the extension modules; which of the two is imported is the interpreter's choice.
+Two things are compiled: a small module in C (it needs a compiler with Python's headers, nothing
+else), and the typed modules of the hot layers, by mypyc (it needs mypy and setuptools as well; pip
+fetches them). Without the second the wheel holds the first. The pure wheel is complete; a compiled
+one holds the same sources beside the extension modules, and which of the two is imported is the
+interpreter's choice. Editable installs are pure.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +33,13 @@ except ImportError:  # as a command
 
 ROOT = Path(__file__).resolve().parent
 REQUEST = 'TAILRACE_COMPILE'
+NEVER, MAYBE, ALWAYS = 'never', 'maybe', 'always'
 TOOLS = ['mypy>=1.15', 'setuptools>=61']
+#: Unasked, the tools are fetched where mypy comes as a wheel: a build that has to build its tools
+#: first can fail where nothing catches it.
+WITH_WHEELS = '; python_version < "3.15" and platform_machine in "x86_64 aarch64 arm64"'
 
+KERNEL = '_handles/_kernel'
 #: One group: calls between these are C calls. What users subclass or patch is not among them.
 MODULES = (
     '_tick',
@@ -40,6 +53,7 @@ MODULES = (
     '_stream/write',
     '_stream/link',
     '_handles/__init__',
+    '_handles/calls',
     '_handles/engine',
     '_handles/reading',
     '_handles/pending',
@@ -58,8 +72,32 @@ setup(name='tailrace', packages=[], ext_modules=mypycify({files!r}, opt_level='3
 """
 
 
-def compile_into(folder: Path) -> list[Path]:
-    """Copy the package to ``folder/tailrace`` and compile there; the extension modules made."""
+def request(environment: Mapping[str, str] = os.environ) -> str:
+    """What TAILRACE_COMPILE asks for: NEVER, MAYBE (unset or empty) or ALWAYS."""
+    word = environment.get(REQUEST, '')
+    return {'': MAYBE, '0': NEVER}.get(word, ALWAYS)
+
+
+def compiler(environment: Mapping[str, str] = os.environ) -> list[str] | None:
+    """The command that makes an extension module of a C file.
+
+    None without a compiler, without Python's headers, and on Windows.
+    """
+    linker = shlex.split(sysconfig.get_config_var('LDSHARED') or '')
+    if environment.get('CC'):
+        linker[:1] = shlex.split(environment['CC'])
+    include = sysconfig.get_path('include')
+    if not linker or os.name == 'nt' or shutil.which(linker[0]) is None:
+        return None
+    if not Path(include, 'Python.h').exists():
+        return None
+    words = [sysconfig.get_config_var(name) or '' for name in ('CFLAGS', 'CCSHARED')]
+    words += [environment.get(name, '') for name in ('CFLAGS', 'LDFLAGS')]
+    return [*linker, *shlex.split(' '.join(words)), f'-I{include}']
+
+
+def copy_into(folder: Path) -> None:
+    """Copy the package to ``folder/tailrace``."""
     target = folder / 'tailrace'
     source = ROOT / 'src' / 'tailrace'
     if target.resolve() == source:
@@ -67,6 +105,20 @@ def compile_into(folder: Path) -> list[Path]:
     shutil.rmtree(target, ignore_errors=True)
     unwanted = shutil.ignore_patterns('__pycache__', '*.so', '*.pyd')
     shutil.copytree(source, target, ignore=unwanted)
+
+
+def compile_kernel(folder: Path) -> None:
+    """Compile the module in C in the copy."""
+    command = compiler()
+    if command is None:
+        raise RuntimeError("there is no C compiler with Python's headers")
+    source = folder / 'tailrace' / f'{KERNEL}.c'
+    made = source.with_name(source.stem + sysconfig.get_config_var('EXT_SUFFIX'))
+    subprocess.run([*command, str(source), '-o', str(made)], check=True)
+
+
+def compile_modules(folder: Path) -> None:
+    """Compile the hot layers in the copy."""
     files = ['--strict', *(f'tailrace/{name}.py' for name in MODULES)]
     with tempfile.TemporaryDirectory() as build:
         script = Path(build) / 'setup.py'
@@ -79,28 +131,57 @@ def compile_into(folder: Path) -> list[Path]:
         )
     shutil.rmtree(folder / 'build', ignore_errors=True)
     shutil.rmtree(folder / '.mypy_cache', ignore_errors=True)
-    return [path for path in folder.rglob('*') if path.suffix in ('.so', '.pyd')]
+
+
+def extensions(folder: Path) -> list[Path]:
+    """The extension modules below a folder."""
+    return sorted(path for path in folder.rglob('*') if path.suffix in ('.so', '.pyd'))
+
+
+def compile_into(folder: Path, required: bool = True) -> list[Path]:
+    """Copy the package to ``folder/tailrace`` and compile there; the extension modules made.
+
+    Not ``required``: a step that fails is told, and what the steps before it made is the result.
+    """
+    copy_into(folder)
+    made: list[Path] = []
+    for step in (compile_kernel, compile_modules):
+        try:
+            step(folder)
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            if required:
+                raise
+            if isinstance(error, subprocess.CalledProcessError):  # it has said why
+                error = RuntimeError(f'{error.cmd[0]} ended with status {error.returncode}')
+            what = 'the module in C alone' if made else 'nothing'
+            print(f'tailrace: {error}; {what} is compiled', file=sys.stderr)
+            break
+        made = extensions(folder)
+    return made
 
 
 class CustomBuildHook(BuildHookInterface):
-    """Puts extension modules into a wheel that was asked to have them."""
-
-    def wanted(self) -> bool:
-        return self.target_name == 'wheel' and os.environ.get(REQUEST, '') not in ('', '0')
+    """Puts extension modules into the wheel."""
 
     def dependencies(self) -> list[str]:
-        return TOOLS if self.wanted() else []
+        wish = request()
+        if self.target_name != 'wheel' or wish == NEVER or (wish == MAYBE and not compiler()):
+            return []
+        return TOOLS if wish == ALWAYS else [tool + WITH_WHEELS for tool in TOOLS]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == 'editable' or not self.wanted():
+        wish = request()
+        if self.target_name != 'wheel' or version == 'editable' or wish == NEVER:
             return
         folder = Path(self.directory) / 'compiled'
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        for made in compile_into(folder):
-            build_data['force_include'][str(made)] = made.relative_to(folder).as_posix()
-        build_data['pure_python'] = False
-        build_data['infer_tag'] = True
+        made = compile_into(folder, wish == ALWAYS)
+        for path in made:
+            build_data['force_include'][str(path)] = path.relative_to(folder).as_posix()
+        if made:
+            build_data['pure_python'] = False
+            build_data['infer_tag'] = True
 
 
 if __name__ == '__main__':
@@ -108,5 +189,5 @@ if __name__ == '__main__':
         sys.exit(__doc__)
     place = Path(sys.argv[1])
     place.mkdir(parents=True, exist_ok=True)
-    for made in compile_into(place.resolve()):
-        print(made)
+    for path in compile_into(place.resolve()):
+        print(path)

@@ -48,7 +48,7 @@ def stamp(options: argparse.Namespace) -> str:
 def pip(python: Path, *arguments: str) -> bool:
     """Run pip quietly; True if it succeeded. Its complaints go to stderr."""
     command = [str(python), '-m', 'pip', '--disable-pip-version-check', '--no-input', *arguments]
-    env = {**os.environ, 'PIP_REQUIRE_VIRTUALENV': '0', 'PIP_USER': '0'}
+    env = {**os.environ, 'PIP_REQUIRE_VIRTUALENV': '0', 'PIP_USER': '0', 'TAILRACE_COMPILE': '0'}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=env)
     return done.returncode == 0
 

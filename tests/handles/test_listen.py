@@ -550,7 +550,7 @@ def test_a_listener_holds_while_refd(run):
 
 
 class Refusing:
-    """A listening socket whose accept fails as told, then says that there is nothing."""
+    """A listening socket whose accept fails as told, then works."""
 
     def __init__(self, sock, codes):
         self._sock, self._codes = sock, codes
@@ -558,9 +558,19 @@ class Refusing:
     def __getattr__(self, name):
         return getattr(self._sock, name)
 
+    def _fail(self):
+        if self._codes:
+            code = self._codes.pop(0)
+            raise OSError(code, os.strerror(code))
+
+    def fileno(self):
+        """What the C module asks for."""
+        self._fail()
+        return self._sock.fileno()
+
     def _accept(self):
-        code = self._codes.pop(0) if self._codes else errno.EAGAIN
-        raise OSError(code, os.strerror(code))
+        self._fail()
+        return self._sock._accept()
 
 
 def refuse(listener, *codes):

@@ -35,16 +35,16 @@ Platform notes belong beside the call they explain, with errno and man page.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from .._runtime import Runtime
 
 __all__ = ['DONE', 'PENDING', 'Handle', 'ListenHandle', 'SocketAddressInfo', 'StreamHandle']
 
 #: The request is complete.
-DONE = 0
+DONE: Final = 0
 #: The request's callback will be called.
-PENDING = -1
+PENDING: Final = -1
 
 #: Address, port and family ('IPv4' or 'IPv6') of an IP socket.
 SocketAddressInfo = tuple[str, int, str]

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from .._runtime import Runtime, Timer
 from . import DONE, SocketAddressInfo
+from .calls import accept
 from .engine import READ, Engine, Watched, engine_of
 from .pipe import AF_UNIX, Pipe, path_bytes, path_text
 from .reading import RawSocket, code_of, ignore
@@ -191,19 +192,17 @@ class Listener(Watched):
         turns = MAX_ACCEPT
         while turns and self.watching:
             turns -= 1
-            sock = self._sock
             try:
-                fd, _ = sock._accept()
+                connection = accept(self._sock)
             except OSError as error:
                 code = code_of(error)
                 if code in _NEXT:
                     continue
-                if code != errno.EAGAIN and code != errno.EWOULDBLOCK:
-                    self._accept_failed(code)
+                self._accept_failed(code)
+                return
+            if connection is None:
                 return
             self._episode = False
-            connection = RawSocket(sock.family, sock.type, sock.proto, fd)
-            connection.setblocking(False)
             stream = self._new_stream()
             stream.adopt(connection)
             self.runtime.step(self.on_connection, (stream,), self.owner)
@@ -225,12 +224,12 @@ class Listener(Watched):
         os.close(self._spare)
         self._spare = -1
         try:
-            fd, _ = self._sock._accept()
+            connection = accept(self._sock)
         except OSError as error:
-            code = code_of(error)
-            worked = code in _NEXT or code == errno.EAGAIN or code == errno.EWOULDBLOCK
+            worked = code_of(error) in _NEXT
         else:
-            socket.close(fd)
+            if connection is not None:
+                connection.close()
             worked = True
         self._spare = _open_spare()
         return worked and self._spare >= 0

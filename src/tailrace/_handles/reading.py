@@ -7,7 +7,6 @@ Rules 6 and 8 of the contract in ``__init__.py``. This file refuses to know how 
 from __future__ import annotations
 
 import errno
-import socket
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,14 +14,11 @@ from time import monotonic
 from typing import Any, Final
 
 from .._runtime import Runtime
+from .calls import RawSocket, connection
 from .engine import READ, Engine, Watched, engine_of
 from .pending import Pending
 
 __all__ = ['RawSocket', 'Receiver', 'code_of', 'ignore']
-
-#: The C-level socket class: constructing ``socket.socket`` runs Python code that nobody needs here
-#: (an accepted connection takes 3.5 us instead of 4.8).
-RawSocket = socket.SocketType
 
 #: What one recv asks for. Below 64 KiB Nagle and delayed ACK can meet: stalls of 40 ms. Much above,
 #: the allocator gives the memory back each time: asyncio's 256 KiB make its echo of 1 KiB three
@@ -34,6 +30,9 @@ CHUNK: Final = 65536
 BIG_CHUNK: Final = 262144
 #: What makes it ask for less again. Messages of 100 KB come with one recv each instead of two.
 SMALL: Final = 16384
+# As objects: one that is made of a C number for each call costs 130 instructions.
+_CHUNK: Final[Any] = CHUNK
+_BIG_CHUNK: Final[Any] = BIG_CHUNK
 
 
 _memory_kept = False
@@ -105,13 +104,13 @@ class Receiver(Watched):
         self.active_at = 0.0
         self._pending: Pending | None = None
         self._buf: bytearray | memoryview | None = None
-        self._chunk = CHUNK
+        self._chunk = _CHUNK
         self._refed = True
         self._held = False
 
     def adopt(self, sock: Any) -> None:
         """Become the owner of a non-blocking socket object (rule 1)."""
-        self._sock = sock
+        self._sock = connection(sock)
         self.fd = sock.fileno()
 
     # -- lifetime (rule 8) ------------------------------------------------------------------
@@ -188,7 +187,7 @@ class Receiver(Watched):
         if self.buffer is not None:
             self._read_into()
             return
-        wanted = self._chunk
+        wanted: Any = self._chunk
         try:
             data = self._sock.recv(wanted)
         except OSError as error:
@@ -198,12 +197,12 @@ class Receiver(Watched):
         if not size:
             self._read_ended()
             return
-        if size == wanted:
-            if wanted == CHUNK:
-                self._chunk = BIG_CHUNK
-                _keep_memory()
-        elif size < SMALL and wanted != CHUNK:
-            self._chunk = CHUNK
+        if size < SMALL:
+            if wanted is not _CHUNK:
+                self._chunk = _CHUNK
+        elif size == CHUNK and wanted is _CHUNK:
+            self._chunk = _BIG_CHUNK
+            _keep_memory()
         self.bytes_read += size
         if self.stamping:
             self.active_at = monotonic()

@@ -1,0 +1,184 @@
+"""What a wheel is made of: the decisions of hatch_build.py. Nothing heavy is compiled here."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """hatch_build.py as a module, with nothing asked for."""
+    spec = importlib.util.spec_from_file_location('tailrace_build', ROOT / 'hatch_build.py')
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.delenv(module.REQUEST, raising=False)
+    monkeypatch.delenv('CC', raising=False)
+    return module
+
+
+def hook(build: ModuleType, folder: Path, target: str = 'wheel') -> Any:
+    class Hook(build.CustomBuildHook):  # type: ignore[misc, name-defined]
+        target_name = target
+        directory = str(folder)
+
+        def __init__(self) -> None:
+            """Without the builder that hatchling hands over."""
+
+    return Hook()
+
+
+def wheel(made: Any, version: str = 'standard') -> dict[str, Any]:
+    data: dict[str, Any] = {'force_include': {}, 'pure_python': True}
+    made.initialize(version, data)
+    return data
+
+
+PURE = {'force_include': {}, 'pure_python': True}
+
+
+def test_the_request_is_one_word(build: ModuleType) -> None:
+    def asked(**environment: str) -> str:
+        found: str = build.request(environment)
+        return found
+
+    assert asked() == asked(TAILRACE_COMPILE='') == build.MAYBE
+    assert asked(TAILRACE_COMPILE='0') == build.NEVER
+    assert asked(TAILRACE_COMPILE='1') == asked(TAILRACE_COMPILE='yes') == build.ALWAYS
+
+
+def test_a_compiler_needs_the_headers(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build.compiler({'CC': 'no-such-compiler'}) is None
+    assert build.compiler({'CC': str(tmp_path / 'cc')}) is None
+    (tmp_path / 'cc').write_text('#!/bin/sh\n')
+    (tmp_path / 'cc').chmod(0o755)
+    monkeypatch.setattr(sysconfig, 'get_path', lambda name: str(tmp_path))
+    assert build.compiler({'CC': str(tmp_path / 'cc')}) is None
+    (tmp_path / 'Python.h').touch()
+    command = build.compiler({'CC': f'{tmp_path}/cc -m64', 'CFLAGS': '-Og'})
+    assert command[:2] == [f'{tmp_path}/cc', '-m64']
+    assert '-Og' in command
+    assert command[-1] == f'-I{tmp_path}'
+
+
+def test_tools_are_fetched_only_for_a_wheel_that_may_be_compiled(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, 'compiler', lambda: ['cc'])
+    unasked = hook(build, tmp_path).dependencies()
+    assert [tool.split('>')[0] for tool in unasked] == ['mypy', 'setuptools']
+    assert all('python_version' in tool for tool in unasked)
+    assert hook(build, tmp_path, 'sdist').dependencies() == []
+    monkeypatch.setenv(build.REQUEST, '0')
+    assert hook(build, tmp_path).dependencies() == []
+    monkeypatch.delenv(build.REQUEST)
+    monkeypatch.setattr(build, 'compiler', lambda: None)
+    assert hook(build, tmp_path).dependencies() == []
+    monkeypatch.setenv(build.REQUEST, '1')
+    assert hook(build, tmp_path).dependencies() == build.TOOLS
+
+
+@pytest.mark.parametrize('word', [None, '1'])
+def test_what_was_compiled_goes_into_the_wheel(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str | None
+) -> None:
+    def compile_into(folder: Path, required: bool) -> list[Path]:
+        assert required is (word == '1')
+        return [folder / 'tailrace' / '_tick.so', folder / 'group.so']
+
+    monkeypatch.setattr(build, 'compile_into', compile_into)
+    if word is not None:
+        monkeypatch.setenv(build.REQUEST, word)
+    data = wheel(hook(build, tmp_path))
+    assert sorted(data['force_include'].values()) == ['group.so', 'tailrace/_tick.so']
+    assert data['infer_tag'] is True
+    assert data['pure_python'] is False
+
+
+def test_nothing_compiled_is_a_pure_wheel(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, 'compile_into', lambda folder, required: [])
+    assert wheel(hook(build, tmp_path)) == PURE
+
+
+def test_pure_by_request_and_where_nothing_is_compiled(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, 'compile_into', pytest.fail)
+    assert wheel(hook(build, tmp_path), 'editable') == PURE
+    assert wheel(hook(build, tmp_path, 'sdist')) == PURE
+    monkeypatch.setenv(build.REQUEST, '0')
+    assert wheel(hook(build, tmp_path)) == PURE
+
+
+def steps(build: ModuleType, monkeypatch: pytest.MonkeyPatch, *wrong: str) -> None:
+    """Steps that make a file each, or fail."""
+
+    def step(name: str) -> Any:
+        def run(folder: Path) -> None:
+            (folder / f'{name}.so').touch()
+            if name in wrong:
+                raise subprocess.CalledProcessError(1, name)
+
+        return run
+
+    monkeypatch.setattr(build, 'copy_into', lambda folder: None)
+    for name in ('compile_kernel', 'compile_modules'):
+        monkeypatch.setattr(build, name, step(name))
+
+
+def test_a_failed_step_is_told_and_what_was_before_it_stays(
+    build: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def made(*wrong: str, required: bool = False) -> list[str]:
+        folder = tmp_path / '+'.join(('wrong', *wrong))
+        folder.mkdir(exist_ok=True)
+        steps(build, monkeypatch, *wrong)
+        return [path.name for path in build.compile_into(folder, required)]
+
+    assert made() == ['compile_kernel.so', 'compile_modules.so']
+    assert capsys.readouterr().err == ''
+    assert made('compile_modules') == ['compile_kernel.so']
+    assert 'the module in C alone is compiled' in capsys.readouterr().err
+    assert made('compile_kernel') == []
+    assert 'nothing is compiled' in capsys.readouterr().err
+    for step in ('compile_kernel', 'compile_modules'):
+        with pytest.raises(subprocess.CalledProcessError):
+            made(step, required=True)
+
+
+def test_no_compiler_is_a_failed_step(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, 'compiler', lambda: None)
+    with pytest.raises(RuntimeError, match='no C compiler'):
+        build.compile_kernel(tmp_path)
+
+
+def test_the_sources_are_not_compiled_in_place(build: ModuleType) -> None:
+    with pytest.raises(ValueError, match='compiled in a copy'):
+        build.compile_into(ROOT / 'src')
+
+
+def test_every_compiled_module_is_there(build: ModuleType) -> None:
+    package = ROOT / 'src' / 'tailrace'
+    for name in build.MODULES:
+        assert (package / f'{name}.py').is_file(), name
+    assert (package / f'{build.KERNEL}.c').is_file()
+    assert (package / f'{build.KERNEL}.pyi').is_file()
