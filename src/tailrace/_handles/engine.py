@@ -134,30 +134,34 @@ class Engine:
     def _register(
         self, loop: asyncio.AbstractEventLoop, fd: int, handle: Watched, before: int, wanted: int
     ) -> None:
-        if loop.is_closed():
-            if not self._watched:
-                self._drop_poll()
-            return
         if not HAS_EPOLL:
-            self._register_with_loop(loop, fd, handle, before, wanted)
+            if not loop.is_closed():
+                self._register_with_loop(loop, fd, handle, before, wanted)
             return
         poll = self._poll
         if poll is None:
+            if loop.is_closed():
+                return
             poll = self._poll = select.epoll()
             self._poll_fd = poll.fileno()
             loop.add_reader(self._poll_fd, self._poll_now)
-        if not wanted:
-            try:
+        try:
+            if not wanted:
                 poll.unregister(fd)
-            except OSError:
-                pass  # EBADF, ENOENT: somebody else closed it, and the kernel has let go of it
-            if not self._watched and self._selector is None:
-                loop.remove_reader(poll.fileno())
-                self._drop_poll()
-        elif before:
-            poll.modify(fd, wanted)
-        else:
-            poll.register(fd, wanted)
+            elif before:
+                poll.modify(fd, wanted)
+            else:
+                poll.register(fd, wanted)
+        except ValueError:
+            return  # the epoll was closed with its loop
+        except OSError:
+            # EBADF, ENOENT: somebody else closed it, and the kernel has let go of it.
+            if wanted:
+                raise
+        if not self._watched and self._selector is None:
+            if not loop.is_closed():
+                loop.remove_reader(self._poll_fd)
+            self._drop_poll()
 
     def _drop_poll(self) -> None:
         """Nothing is watched: no descriptor is kept for it."""
