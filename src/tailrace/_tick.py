@@ -23,7 +23,7 @@ class Ticks:
     __slots__ = ('dead', 'inside', 'queue', 'woken')
 
     def __init__(self) -> None:
-        self.queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self.queue: deque[tuple[Callable[..., object], tuple[Any, ...], object]] = deque()
         #: Whether a callback of the loop is on the stack.
         self.inside: bool = False
         #: Whether a wake-up for ticks from outside is under way.
@@ -39,9 +39,12 @@ class Ticks:
         """Take an exception that came out of a callback."""
         raise NotImplementedError
 
-    def push(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
-        """Queue ``fn(*args)`` for the end of the current callback."""
-        self.queue.append((fn, args))
+    def push(self, fn: Callable[..., object], args: tuple[Any, ...], source: object = None) -> None:
+        """Queue ``fn(*args)`` for the end of the current callback.
+
+        An exception of it is blamed on ``source``, or else on the object whose method ``fn`` is.
+        """
+        self.queue.append((fn, args, source))
         if not self.inside and not self.woken:
             self.woken = True
             self.wake()
@@ -101,8 +104,8 @@ class Ticks:
             if self.dead:
                 queue.clear()
                 return
-            fn, args = queue.popleft()
+            fn, args, source = queue.popleft()
             try:
                 fn(*args)
             except Exception as error:
-                self.uncaught(error, getattr(fn, '__self__', None))
+                self.uncaught(error, getattr(fn, '__self__', None) if source is None else source)

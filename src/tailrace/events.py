@@ -235,19 +235,11 @@ class EventEmitter:
         if entry is None:
             return False
         if isinstance(entry, Listener):
-            self._call(event, entry, args)
+            _call(self, event, entry, args)
         else:
             for listener in entry:
-                self._call(event, listener, args)
+                _call(self, event, listener, args)
         return True
-
-    def _call(self, event: Any, listener: Listener, args: tuple[Any, ...]) -> None:
-        if listener.once and not self._take_once(event, listener):
-            return
-        if listener.at_least <= len(args) <= listener.at_most:
-            listener.call(*args)
-        else:
-            listener.call(*listener.fit(args))
 
     def _take_once(self, event: Any, listener: Listener) -> bool:
         """Remove a once listener before its call; False if it has run already (re-entrancy)."""
@@ -314,6 +306,15 @@ class EventEmitter:
     def get_max_listeners(self) -> int | float:
         """The limit of this emitter, by default :data:`default_max_listeners` (10)."""
         return default_max_listeners if self._max_listeners < 0 else self._max_listeners
+
+
+def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any, ...]) -> None:
+    if listener.once and not emitter._take_once(event, listener):
+        return
+    if listener.at_least <= len(args) <= listener.at_most:
+        listener.call(*args)
+    else:
+        listener.call(*listener.fit(args))
 
 
 # Not a decorator: the class may be a compiled one.

@@ -73,22 +73,13 @@ class Life(EventEmitter):
         if error is not None:
             runtime.push(self._error_then_close_nt, (error,))
         else:
-            runtime.push(self._close_nt, ())
+            runtime.push(close_nt, (self,), self)
 
     def _error_then_close_nt(self, error: BaseException) -> None:
         try:
             error_nt(self, error)
         finally:
-            self._close_nt()
-
-    def _error_nt(self, error: BaseException) -> None:
-        error_nt(self, error)
-
-    def _close_nt(self) -> None:
-        if self._life & L_EMIT_CLOSE:
-            emit_close(self)
-        else:
-            self._life |= L_CLOSE_EMITTED
+            close_nt(self)
 
     def _fail(self, error: BaseException, later: bool = False) -> None:
         fail(self, error, later)
@@ -134,6 +125,13 @@ class Life(EventEmitter):
     def errored(self) -> BaseException | None:
         """The error that ended the stream, or None (ST-25)."""
         return self._error
+
+
+def close_nt(stream: Life) -> None:
+    if stream._life & L_EMIT_CLOSE:
+        emit_close(stream)
+    else:
+        stream._life |= L_CLOSE_EMITTED
 
 
 def init_life(stream: Life) -> None:
@@ -203,7 +201,7 @@ def fail(stream: Life, error: BaseException, later: bool = False) -> None:
         return
     take_error(stream, error)
     if later:
-        ticks(stream).push(stream._error_nt, (error,))
+        ticks(stream).push(error_nt, (stream, error), stream)
     else:
         error_nt(stream, error)
 

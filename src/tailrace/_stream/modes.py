@@ -44,15 +44,6 @@ class ModeSide(ReadSide):
     def _resume(self) -> None:
         resume(self)
 
-    def _resume_nt(self) -> None:
-        if not self._r & R_READING:
-            take(self, 0)
-        self._r &= ~R_RESUME_SCHEDULED
-        self.emit('resume')
-        flow(self)
-        if self._r & R_FLOW and not self._r & R_READING:
-            take(self, 0)
-
     def _pause(self) -> None:
         if not self._r & R_STOPPED:
             self._r = (self._r & ~R_FLOW) | R_STOPPED
@@ -129,6 +120,16 @@ class ModeSide(ReadSide):
                 self._r &= ~R_BUFFERED
 
 
+def resume_nt(stream: ModeSide) -> None:
+    if not stream._r & R_READING:
+        take(stream, 0)
+    stream._r &= ~R_RESUME_SCHEDULED
+    stream.emit('resume')
+    flow(stream)
+    if stream._r & R_FLOW and not stream._r & R_READING:
+        take(stream, 0)
+
+
 def resume(stream: ModeSide) -> None:
     r = stream._r
     if not r & R_FLOW:
@@ -142,4 +143,4 @@ def resume(stream: ModeSide) -> None:
 def schedule_resume(stream: ModeSide) -> None:
     if not stream._r & R_RESUME_SCHEDULED:
         stream._r |= R_RESUME_SCHEDULED
-        ticks(stream).push(stream._resume_nt, ())
+        ticks(stream).push(resume_nt, (stream,), stream)

@@ -121,16 +121,6 @@ class ReadSide(Life):
 
     # -- asking for more ------------------------------------------------------------------------
 
-    def _read_more_nt(self) -> None:
-        while not self._r & (R_READING | R_ENDED | R_DEAD) and (
-            self._r_len < self._r_hwm or (self._r & R_FLOW and self._r_len == 0)
-        ):
-            before = self._r_len
-            take(self, 0)
-            if before == self._r_len:
-                break
-        self._r &= ~R_READING_MORE
-
     # -- to the consumer ------------------------------------------------------------------------
 
     def _take(self, size: Any = None) -> Any:
@@ -152,22 +142,7 @@ class ReadSide(Life):
                 return buffer[0]
         return take(self)
 
-    def _emit_readable_nt(self) -> None:
-        emit_readable_nt(self)
-
     # -- the end --------------------------------------------------------------------------------
-
-    def _end_nt(self) -> None:
-        if self._error is not None or self._life & L_CLOSE_EMITTED:
-            return
-        if self._r & R_END_EMITTED or self._r_len:
-            return
-        self._r |= R_END_EMITTED
-        self.emit('end')
-        if not self._life & L_ALLOW_HALF_OPEN and can_write(self):
-            ticks(self).push(self._end_writing_nt, ())
-        elif self._life & L_AUTO_DESTROY and writing_is_over(self):
-            self.destroy()
 
     def _begin_iterating(self) -> None:
         """An ``async for`` begins."""
@@ -175,6 +150,30 @@ class ReadSide(Life):
 
     def _end_writing_nt(self) -> None:
         """End the writing side because the reading side is over."""
+
+
+def read_more_nt(stream: ReadSide) -> None:
+    while not stream._r & (R_READING | R_ENDED | R_DEAD) and (
+        stream._r_len < stream._r_hwm or (stream._r & R_FLOW and stream._r_len == 0)
+    ):
+        before = stream._r_len
+        take(stream, 0)
+        if before == stream._r_len:
+            break
+    stream._r &= ~R_READING_MORE
+
+
+def end_nt(stream: ReadSide) -> None:
+    if stream._error is not None or stream._life & L_CLOSE_EMITTED:
+        return
+    if stream._r & R_END_EMITTED or stream._r_len:
+        return
+    stream._r |= R_END_EMITTED
+    stream.emit('end')
+    if not stream._life & L_ALLOW_HALF_OPEN and can_write(stream):
+        ticks(stream).push(stream._end_writing_nt, ())
+    elif stream._life & L_AUTO_DESTROY and writing_is_over(stream):
+        stream.destroy()
 
 
 def init_read(stream: ReadSide, high_water_mark: int, object_mode: bool) -> None:
@@ -287,7 +286,7 @@ def maybe_read_more(stream: ReadSide) -> None:
     # A source that reads by itself need not be asked: no tick per chunk.
     if not stream._r & (R_READING_MORE | R_READING):
         stream._r |= R_READING_MORE
-        ticks(stream).push(stream._read_more_nt, ())
+        ticks(stream).push(read_more_nt, (stream,), stream)
 
 
 def ask_source(stream: ReadSide) -> None:
@@ -408,7 +407,7 @@ def emit_readable(stream: ReadSide) -> None:
     stream._r &= ~R_NEED_READABLE
     if not stream._r & R_EMITTED_READABLE:
         stream._r |= R_EMITTED_READABLE
-        ticks(stream).push(stream._emit_readable_nt, ())
+        ticks(stream).push(emit_readable_nt, (stream,), stream)
 
 
 def emit_readable_nt(stream: ReadSide) -> None:
@@ -429,7 +428,7 @@ def flow(stream: ReadSide) -> None:
 def end_reading(stream: ReadSide) -> None:
     if not stream._r & R_END_EMITTED:
         stream._r |= R_ENDED | R_END_SCHEDULED
-        ticks(stream).push(stream._end_nt, ())
+        ticks(stream).push(end_nt, (stream,), stream)
 
 
 def _next_power_of_two(n: int) -> int:

@@ -196,20 +196,18 @@ class WriteSide(ModeSide):
     def _final_done(self, error: BaseException | None = None) -> None:
         final_done(self, error)
 
-    def _finish_nt(self) -> None:
-        if needs_finish(self):
-            finish(self)
-        else:
-            self._pending -= 1
-
-    def _finish(self) -> None:
-        finish(self)
-
     # -- what the reading side asks -------------------------------------------------------------
 
     def _end_writing_nt(self) -> None:
         if can_write(self):
             end_writing(self, None, None, None)
+
+
+def finish_nt(stream: WriteSide) -> None:
+    if needs_finish(stream):
+        finish(stream)
+    else:
+        stream._pending -= 1
 
 
 def init_write(stream: WriteSide, high_water_mark: int, object_mode: bool) -> None:
@@ -488,7 +486,7 @@ def finish_maybe(stream: WriteSide, sync: bool) -> None:
     if stream._pending == 0 and stream._w & W_PREFINISHED and needs_finish(stream):
         stream._pending += 1
         if sync:
-            ticks(stream).push(stream._finish_nt, ())
+            ticks(stream).push(finish_nt, (stream,), stream)
         else:
             finish(stream)
 
@@ -505,7 +503,7 @@ def final_done(stream: WriteSide, error: BaseException | None = None) -> None:
         stream._w |= W_PREFINISHED
         stream.emit('prefinish')
         stream._pending += 1
-        ticks(stream).push(stream._finish, ())
+        ticks(stream).push(finish, (stream,), stream)
 
 
 def finish(stream: WriteSide) -> None:
