@@ -198,6 +198,20 @@ def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -
             errors = process.communicate(timeout=20)[1]
             assert process.returncode == -signal.SIGINT
             assert errors.splitlines()[-1] == 'KeyboardInterrupt'
+            assert 'CancelledError' not in errors  # how asyncio does it is nobody's business
+
+
+def test_what_fails_while_it_is_interrupted_is_shown(tmp_path: Path) -> None:
+    text = (
+        'async def main():\n    print("up", flush=True)\n    try:\n'
+        '        await net.create_server().listen(0)\n        await __import__("asyncio").sleep(99)\n'
+        '    finally:\n        raise ValueError("cleaning up")\ntailrace.run(main)\n'
+    )
+    path = script(tmp_path, text, 'a.py')
+    with running(['-W', 'ignore::ResourceWarning', path]) as process:
+        assert first_line(process) == 'up'
+        process.send_signal(signal.SIGINT)
+        assert 'ValueError: cleaning up' in process.communicate(timeout=20)[1]
 
 
 # -- python -m tailrace ----------------------------------------------------------------------------
