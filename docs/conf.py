@@ -8,6 +8,9 @@ Made while building: the tables of Node's names and of the errors' codes, in ``d
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,14 @@ project_copyright = author
 release = '0.1'
 
 extensions = ['myst_parser', 'sphinx.ext.autodoc']
+# The reference of the adapters for it can be made without it.
+autodoc_mock_imports = [] if importlib.util.find_spec('anyio') else ['anyio']
 exclude_patterns = ['_generated/*']
 myst_enable_extensions = ['colon_fence', 'deflist']
 myst_heading_anchors = 3
 html_theme = 'furo'
+html_static_path = ['static']
+html_css_files = ['tailrace.css']
 html_title = 'tailrace'
 html_copy_source = False
 html_show_sphinx = False
@@ -53,6 +60,30 @@ def skip(app: Any, what: str, name: str, obj: object, skipped: bool, options: An
     return True if node and what in ('class', 'exception') else None
 
 
+PUBLIC = ('net', 'stream', 'events', 'errors', 'cluster', 'child_process', 'process', 'testing')
+
+
+def public_bases(app: Any, name: str, obj: type, options: Any, bases: list[Any]) -> None:
+    """Instead of private classes name the public ones above them."""
+    known: dict[Any, str] = {}
+    for module in PUBLIC:
+        loaded = importlib.import_module(f'tailrace.{module}')
+        for public in loaded.__all__:
+            if inspect.isclass(thing := getattr(loaded, public)):
+                known.setdefault(thing, f':py:class:`tailrace.{module}.{public}`')
+    above = [base for base in inspect.getmro(obj)[1:] if base in known]
+    nearest = [base for base in above if not any(issubclass(a, base) for a in above if a != base)]
+    outside = [base for base in bases if not base.__module__.startswith('tailrace')]
+    bases[:] = [*(known[base] for base in nearest), *outside]
+
+
+def signature(
+    app: Any, what: str, name: str, obj: object, options: Any, text: str | None, returned: Any
+) -> tuple[str | None, Any]:
+    """A parameter whose default is no value of its own may be left out: `...` says so."""
+    return (text.replace('<object object>', '...') if text else text), returned
+
+
 def write_generated(app: Any) -> None:
     """Write the tables of names and of codes, where they changed."""
     import names
@@ -70,3 +101,5 @@ def setup(app: Any) -> None:
     app.connect('builder-inited', write_generated)
     app.connect('autodoc-process-docstring', node_spelling)
     app.connect('autodoc-skip-member', skip)
+    app.connect('autodoc-process-bases', public_bases)
+    app.connect('autodoc-process-signature', signature)
