@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ html_title = 'tailrace'
 html_copy_source = False
 html_show_sphinx = False
 autodoc_member_order = 'bysource'
-autodoc_typehints = 'none'
+autodoc_typehints = 'signature'
+autodoc_typehints_format = 'short'
+python_maximum_signature_line_length = 88
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = 'hide'
@@ -47,10 +50,12 @@ toc_object_entries_show_parents = 'hide'
 def node_spelling(
     app: Any, what: str, name: str, obj: object, options: Any, lines: list[str]
 ) -> None:
-    """Say Node's spelling above the text of a member, where it differs."""
+    """Say Node's spelling above the text of a member, where Node has it and it differs."""
+    import names
+
     last = name.rpartition('.')[2]
     other = _names.camel(last)
-    if what not in ('module', 'class', 'exception') and other != last:
+    if what not in ('module', 'class', 'exception') and other != last and other in names.known():
         lines[:0] = [f'*In Node:* ``{other}``', '']
 
 
@@ -73,15 +78,18 @@ def public_bases(app: Any, name: str, obj: type, options: Any, bases: list[Any])
                 known.setdefault(thing, f':py:class:`tailrace.{module}.{public}`')
     above = [base for base in inspect.getmro(obj)[1:] if base in known]
     nearest = [base for base in above if not any(issubclass(a, base) for a in above if a != base)]
-    outside = [base for base in bases if not base.__module__.startswith('tailrace')]
+    outside = [base for base in bases if base.__module__.partition('.')[0] != 'tailrace']
     bases[:] = [*(known[base] for base in nearest), *outside]
 
 
 def signature(
     app: Any, what: str, name: str, obj: object, options: Any, text: str | None, returned: Any
 ) -> tuple[str | None, Any]:
-    """A parameter whose default is no value of its own may be left out: `...` says so."""
-    return (text.replace('<object object>', '...') if text else text), returned
+    """Leave out what tells nothing: that something is Any, and marks for "not given"."""
+    if text:
+        text = re.sub(r': (~?typing\.)?Any( = |(?=[,)]))', lambda m: m[2].strip(), text)
+        text = text.replace('<object object>', '...')
+    return text, None if re.fullmatch(r'(~?typing\.)?Any', returned or '') else returned
 
 
 def write_generated(app: Any) -> None:

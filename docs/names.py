@@ -8,6 +8,7 @@ that is the reference's business. A name that is not in the package is an error 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,6 +87,12 @@ def read(text: str | None = None) -> list[Name]:
             name = python[0] if python else node if same else _names.snake(node)
             out.append(Name(row, kind, owner, node, name))
     return out
+
+
+@functools.cache
+def known() -> frozenset[str]:
+    """Every name that Node documents, in Node's spelling."""
+    return frozenset(name.node for name in read())
 
 
 SECTIONS = {
