@@ -96,7 +96,12 @@ def write_generated(app: Any) -> None:
     """Write the tables of names and of codes, where they changed."""
     import names
 
-    for name, lines in (('names', names.page()), ('codes', names.codes())):
+    pages = (
+        ('names', names.page()),
+        ('absent', names.absent_page()),
+        ('codes', names.codes()),
+    )
+    for name, lines in pages:
         target = HERE / '_generated' / f'{name}.md'
         text = '\n'.join(lines) + '\n'
         target.parent.mkdir(exist_ok=True)
