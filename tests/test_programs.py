@@ -203,8 +203,9 @@ def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -
 
 def test_what_fails_while_it_is_interrupted_is_shown(tmp_path: Path) -> None:
     text = (
-        'async def main():\n    print("up", flush=True)\n    try:\n'
-        '        await net.create_server().listen(0)\n        await __import__("asyncio").sleep(99)\n'
+        'import asyncio\n'
+        'async def main():\n    print("up", flush=True)\n'
+        '    try:\n        await asyncio.Event().wait()\n'
         '    finally:\n        raise ValueError("cleaning up")\ntailrace.run(main)\n'
     )
     path = script(tmp_path, text, 'a.py')
