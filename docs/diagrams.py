@@ -2,10 +2,10 @@
 
     python docs/diagrams.py            writes docs/images/*.svg
 
-The tables are the package's (``_stream/transitions.py``) and its tests' (``tests/layers.py``); here
-is only where a state stands on paper and which way an arrow bends. No library and no font metrics take part, so the same tables
-give the same bytes everywhere, and a test compares them. An arrow without a place here is an
-error, so that a new row of a table cannot be forgotten.
+The tables are the package's (``_stream/transitions.py``) and its tests' (``tests/layers.py``);
+here is only where a state stands on paper and which way an arrow bends. No library and no font
+metrics take part, so the same tables give the same bytes everywhere, and a test compares them. An
+arrow without a place here is an error, so that a new row of a table cannot be forgotten.
 """
 
 from __future__ import annotations

@@ -351,6 +351,13 @@ def test_control_socket(start: Start, tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_control_socket_without_a_server(start: Start, tmp_path: Path) -> None:
+    program = start('control_socket.py', 'ask', tmp_path / 'control', 'status')
+    assert program.process.wait(PATIENCE) == 1
+    program.complaints.seek(0)
+    assert program.complaints.read().startswith('connect ENOENT ')
+
+
 def test_control_socket_left_over(start: Start, tmp_path: Path) -> None:
     path = tmp_path / 'control'
     with socket.socket(socket.AF_UNIX) as left:
@@ -375,6 +382,13 @@ def test_file_transfer(start: Start, tmp_path: Path) -> None:
     assert 'sending data.bin: 100 %' in said
     assert (folder / 'data.bin').read_bytes() == data
     assert 'receiving data.bin: 100 %' in program.end()
+
+
+def test_file_transfer_says_why_nothing_was_sent(start: Start, tmp_path: Path) -> None:
+    program = start('file_transfer.py', 'send', '127.0.0.1', 9, tmp_path / 'none')
+    assert program.process.wait(PATIENCE) == 1
+    program.complaints.seek(0)
+    assert program.complaints.read().startswith('not sent: [Errno 2] ')
 
 
 def test_file_transfer_empty_and_broken(start: Start, tmp_path: Path) -> None:

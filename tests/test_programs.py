@@ -186,6 +186,12 @@ def test_system_exit_ends_the_program_with_its_status(
         assert errors == ('why\n' if 'why' in leave else '')
 
 
+def test_system_exit_in_main_is_told_once(tmp_path: Path) -> None:
+    text = 'import sys\nasync def main():\n    sys.exit("why")\ntailrace.run(main)\n'
+    done = python([script(tmp_path, text)])
+    assert (done.returncode, done.stderr) == (1, 'why\n')
+
+
 def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -> None:
     text = 'def main():\n    net.create_server().listen(0, lambda: print("up", flush=True))\n'
     for arguments in (
