@@ -33,6 +33,7 @@ exclude_patterns = ['_generated/*']
 myst_enable_extensions = ['colon_fence', 'deflist']
 myst_heading_anchors = 3
 html_theme = 'furo'
+pygments_dark_style = 'github-dark'
 html_static_path = ['static']
 html_css_files = ['tailrace.css']
 html_title = 'tailrace'
@@ -89,7 +90,11 @@ def signature(
     if text:
         text = re.sub(r': (~?typing\.)?Any( = |(?=[,)]))', lambda m: m[2].strip(), text)
         text = text.replace('<object object>', '...')
-    return text, None if re.fullmatch(r'(~?typing\.)?Any', returned or '') else returned
+    if re.fullmatch(r'(~?typing\.)?Any', returned or ''):
+        returned = None
+    elif re.fullmatch(r'\S*\b_T', returned or ''):  # of a method that returns its object
+        returned = 'Self'
+    return text, returned
 
 
 def write_generated(app: Any) -> None:

@@ -161,7 +161,7 @@ class Readable(Framing, Stream):
 
     @property
     def readable_high_water_mark(self) -> int:
-        """How much may be buffered, in bytes or objects, before the source is not asked any more."""
+        """How much may be buffered, in bytes or objects, before the source is left alone."""
         return self._r_hwm
 
     @property
