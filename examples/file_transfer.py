@@ -1,6 +1,6 @@
 """Sends files over TCP, with progress, and checks what has arrived.
 
-Shows: a writer that obeys back pressure with `drain`; progress from `bytes_written`; a reader whose
+Shows: a writer that obeys backpressure with `drain`; progress from `bytes_written`; a reader whose
 disk sets the pace; `read_line` for a header and `async for` for the rest; a half-open connection in
 which the answer comes after the sender's end.
 
