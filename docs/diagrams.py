@@ -1,17 +1,19 @@
-"""Draws the diagrams of the design page from the state tables, as SVG.
+"""Draws the diagrams of the design page from the tables of states and of layers, as SVG.
 
     python docs/diagrams.py            writes docs/images/*.svg
 
-The tables are the package's (``_stream/transitions.py``); here is only where a state stands on
-paper and which way an arrow bends. No library and no font metrics take part, so the same tables
-give the same bytes everywhere, and a test compares them. An arrow without a place here is an
-error, so that a new row of a table cannot be forgotten.
+The tables are the package's (``_stream/transitions.py``) and its tests' (``tests/layers.py``);
+here is only where a state stands on paper and which way an arrow bends. No library and no font
+metrics take part, so the same tables give the same bytes everywhere, and a test compares them. An
+arrow without a place here is an error, so that a new row of a table cannot be forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
@@ -150,6 +152,8 @@ STYLE = """
   text { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; font-size: 13px; fill: #1d2733 }
   .name { font-weight: bold; font-size: 15px; text-anchor: middle }
   .about { font-size: 12px; fill: #52606f; text-anchor: middle }
+  .units { font-weight: bold; font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace }
+  .aim { fill: #52606f }
   .says { fill: #a8480b; font-style: italic }
 """
 
@@ -194,6 +198,20 @@ def label(moves: list[Move], way: Way) -> Iterator[str]:
         )
 
 
+def head(width: int, height: int, title: str) -> list[str]:
+    """The beginning of every picture."""
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img">',
+        f'<title>{escape(title)}</title>',
+        f'<style>{STYLE}</style>',
+        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
+        'markerHeight="8" orient="auto"><path d="M 0 0 L 10 5 L 0 10 z" fill="#4a5565"/>'
+        '</marker></defs>',
+        f'<rect class="paper" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="10"/>',
+    ]
+
+
 def draw(machine: Machine) -> str:
     """One machine as SVG. Raises LookupError for a state or move that has no place on paper."""
     (width, height), places, ways = LAYOUT[machine.name]
@@ -206,16 +224,7 @@ def draw(machine: Machine) -> str:
         )
         raise LookupError(f'{machine.name}: table and layout differ in {sorted(unlike)}')
     title = '; '.join(f'{m.source} to {m.target}: {m.cause}' for m in machine.moves)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img">',
-        f'<title>{escape(title)}</title>',
-        f'<style>{STYLE}</style>',
-        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
-        'markerHeight="8" orient="auto"><path d="M 0 0 L 10 5 L 0 10 z" fill="#4a5565"/>'
-        '</marker></defs>',
-        f'<rect class="paper" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="10"/>',
-    ]
+    lines = head(width, height, title)
     for (source, target), moves in by_ends.items():
         way = ways[source, target]
         lines.append(arrow(places[source], places[target], way))
@@ -231,9 +240,83 @@ def draw(machine: Machine) -> str:
     return '\n'.join([*lines, '</svg>', ''])
 
 
+def layer_table() -> ModuleType:
+    """``tests/layers.py``; tests/ is no package that could be imported from here."""
+    path = HERE.parent / 'tests' / 'layers.py'
+    spec = importlib.util.spec_from_file_location('layers_table', path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows_of(words: Iterable[str], limit: int) -> list[str]:
+    """``words`` with commas between them, in rows of at most ``limit`` characters."""
+    rows = ['']
+    for word in words:
+        if rows[-1] and len(rows[-1]) + len(word) > limit:
+            rows.append('')
+        rows[-1] += f'{word}, '
+    rows[-1] = rows[-1].removesuffix(', ')
+    return [row.rstrip() for row in rows]
+
+
+def refusals(table: ModuleType, units: Sequence[str]) -> Iterator[str]:
+    """What the units of a layer refuse to know, one text for each unit that refuses something."""
+    for unit in units:
+        if refused := table.REFUSES.get(unit):
+            first, *rest = sorted(refused)
+            whose = 'refuses' if len(units) == 1 else f'{unit} refuses'
+            yield from rows_of([f'{whose} {first}', *rest], 42)
+
+
+def draw_layers(table: ModuleType) -> str:
+    """The layers from the top down: units, business, and what they refuse to know."""
+    width, left, middle, gap = 920, 20, 600, 22
+    y = 20
+    body = []
+    for layer in table.LAYERS:
+        names = [unit for unit in layer.units if unit not in ('__init__', '__main__')]
+        rows = rows_of(names, 62)
+        refused = list(refusals(table, layer.units))
+        lines = max(len(rows) + 1, len(refused))
+        height = 18 * lines + 20
+        top = y + height / 2 - 9 * (len(rows) + 1) + 13
+        if body:
+            body.append(
+                f'<path class="way" d="M {left + 300} {number(y - gap)} '
+                f'L {left + 300} {number(y)}"/>'
+            )
+        body.append(
+            f'<rect class="state" x="{left}" y="{y}" width="{middle - left - 20}" '
+            f'height="{height}" rx="12"/>'
+        )
+        for at, row in enumerate(rows):
+            body.append(
+                f'<text class="units" x="{left + 16}" y="{number(top + 18 * at)}">'
+                f'{escape(row)}</text>'
+            )
+        body.append(
+            f'<text class="aim" x="{left + 16}" y="{number(top + 18 * len(rows))}">'
+            f'{escape(layer.about)}</text>'
+        )
+        start = y + height / 2 - 9 * len(refused) + 13
+        for at, row in enumerate(refused):
+            body.append(
+                f'<text class="says" x="{middle}" y="{number(start + 18 * at)}">'
+                f'{escape(row)}</text>'
+            )
+        y += height + gap
+    y -= gap - 20
+    title = 'From the top down: ' + '; '.join(', '.join(layer.units) for layer in table.LAYERS)
+    return '\n'.join([*head(width, y, title), *body, '</svg>', ''])
+
+
 def pictures() -> dict[str, str]:
-    """File name to SVG, for all machines."""
-    return {f'{m.name}.svg': draw(m) for m in (*transitions.MACHINES, READY)}
+    """File name to SVG: all machines, and the layers."""
+    machines = {f'{m.name}.svg': draw(m) for m in (*transitions.MACHINES, READY)}
+    return {**machines, 'layers.svg': draw_layers(layer_table())}
 
 
 if __name__ == '__main__':

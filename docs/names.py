@@ -8,6 +8,7 @@ that is the reference's business. A name that is not in the package is an error 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,6 +89,32 @@ def read(text: str | None = None) -> list[Name]:
     return out
 
 
+@functools.cache
+def known() -> frozenset[str]:
+    """Every name that Node documents, in Node's spelling."""
+    return frozenset(name.node for name in read())
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A name that Node has and tailrace has not."""
+
+    owner: str
+    node: str
+    reason: str
+
+
+def absent() -> list[Absent]:
+    """The names of ``node_missing.txt``."""
+    out = []
+    for line in (HERE / 'node_missing.txt').read_text('utf-8').splitlines():
+        if line and not line.startswith('#'):
+            names, _, reason = line.partition(': ')
+            owner, *nodes = names.split()
+            out += [Absent(owner, node, reason) for node in nodes]
+    return out
+
+
 SECTIONS = {
     'Functions and classes': lambda n: n.owner in MODULES and n.kind != 'flag',
     'Server': lambda n: n.owner == 'Server' and n.kind not in ('event', 'option'),
@@ -123,6 +150,16 @@ def page() -> Iterator[str]:
             if name.python == name.node:
                 python = 'the same'
             yield f'| {node} | {python} | {name.owner} | {name.row} |'
+
+
+def absent_page() -> Iterator[str]:
+    """The lines of the table of what is not there."""
+    yield from ('| Node | instead, or why not |', '|---|---|')
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in absent():
+        groups.setdefault((name.owner.removesuffix('.static'), name.reason), []).append(name.node)
+    for (owner, reason), nodes in groups.items():
+        yield f'| {", ".join(f"`{owner}.{node}`" for node in nodes)} | {reason} |'
 
 
 def codes() -> Iterator[str]:

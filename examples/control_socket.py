@@ -23,6 +23,8 @@ import tailrace
 from tailrace import net
 
 MAX_REQUEST = 10_000  # characters
+MAX_BEHIND = 64 * 1024  # bytes of answers that wait for a client who does not read
+MAX_CLIENTS = 10
 
 
 class Job:
@@ -48,7 +50,7 @@ class Control:
     def __init__(self, path):
         self.path = path
         self.job = Job()
-        self.server = net.create_server(self.serve)
+        self.server = net.create_server(self.serve, max_connections=MAX_CLIENTS)
         self.server.on('error', self.failed)
         self.server.on('listening', lambda: print(f'listening on {path}', flush=True))
         self.sockets = set()
@@ -82,7 +84,7 @@ class Control:
         def data(text):
             nonlocal rest
             *lines, rest = (rest + text).split('\n')
-            if len(rest) > MAX_REQUEST:
+            if max(map(len, [rest, *lines])) > MAX_REQUEST or sock.writable_length > MAX_BEHIND:
                 sock.destroy()
                 return
             for line in lines:
@@ -132,6 +134,9 @@ if __name__ == '__main__':
         case ['serve', path]:
             tailrace.run(lambda: serve(path))
         case ['ask', path, *words] if words:
-            tailrace.run(ask(path, *words))
+            try:
+                tailrace.run(ask(path, *words))
+            except OSError as error:  # nobody is there, or it went away
+                sys.exit(str(error))
         case _:
             sys.exit(__doc__)

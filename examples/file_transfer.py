@@ -1,6 +1,6 @@
 """Sends files over TCP, with progress, and checks what has arrived.
 
-Shows: a writer that obeys back pressure with `drain`; progress from `bytes_written`; a reader whose
+Shows: a writer that obeys backpressure with `drain`; progress from `bytes_written`; a reader whose
 disk sets the pace; `read_line` for a header and `async for` for the rest; a half-open connection in
 which the answer comes after the sender's end.
 
@@ -27,6 +27,7 @@ from tailrace import errors, net
 BLOCK = 64 * 1024
 MAX_SIZE = 1 << 30  # bytes
 MAX_HEADER = 1_000  # bytes
+MAX_SENDERS = 10
 IDLE = 30_000  # ms
 
 
@@ -49,6 +50,7 @@ async def send(host, port, name):
     size = path.stat().st_size
     progress = Progress(f'sending {path.name}', size)
     async with await net.connect(port, host, allow_half_open=True) as sock:
+        sock.set_timeout(IDLE, sock.destroy)
         sock.write(json.dumps({'name': path.name, 'size': size}) + '\n')
         start = sock.bytes_written
         with path.open('rb') as file:
@@ -107,7 +109,9 @@ async def serve(folder, sock):
 
 
 async def receive(folder, port):
-    server = net.create_server(functools.partial(serve, folder), allow_half_open=True)
+    server = net.create_server(
+        functools.partial(serve, folder), allow_half_open=True, max_connections=MAX_SENDERS
+    )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -122,6 +126,9 @@ if __name__ == '__main__':
         case ['receive', folder, *port]:
             tailrace.run(receive(pathlib.Path(folder), int(port[0]) if port else 0))
         case ['send', host, port, name]:
-            tailrace.run(send(host, int(port), name))
+            try:
+                tailrace.run(send(host, int(port), name))
+            except (OSError, tailrace.NodeError) as error:  # the file, or the connection
+                sys.exit(f'not sent: {error}')
         case _:
             sys.exit(__doc__)

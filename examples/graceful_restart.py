@@ -22,6 +22,8 @@ import tailrace
 from tailrace import net
 
 GRACE = 10  # s, for the connections of a worker that stops
+IDLE = 60_000  # ms
+MAX_CLIENTS = 1_000
 
 
 def worker(fd):
@@ -30,9 +32,16 @@ def worker(fd):
     def serve(sock):
         sock.set_encoding('utf8')
         sock.on('error', lambda error: print(error, file=sys.stderr))
-        sock.on('data', lambda text: sock.write(f'{os.getpid()}: {text}'))
+        sock.set_timeout(IDLE, sock.destroy)
 
-    server = net.create_server(serve)
+        def data(text):
+            if not sock.write(f'{os.getpid()}: {text}'):
+                sock.pause()  # until the client has read what waits for it
+
+        sock.on('data', data)
+        sock.on('drain', sock.resume)
+
+    server = net.create_server(serve, max_connections=MAX_CLIENTS)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.close)
     server.listen({'fd': fd}, lambda: print('listening', flush=True))

@@ -19,6 +19,7 @@ from tailrace import errors, net
 
 MAX_LINE = 4_096  # bytes
 MAX_KEYS = 10_000
+MAX_CLIENTS = 1_000
 IDLE = 60_000  # ms
 GRACE = 500  # ms for the connections in the end
 
@@ -62,7 +63,7 @@ async def serve(sock):
 
 async def main():
     # Half-open, because a client may send its requests, end, and then read the answers.
-    server = net.create_server(serve, allow_half_open=True)
+    server = net.create_server(serve, allow_half_open=True, max_connections=MAX_CLIENTS)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,6 +1,6 @@
 """A TCP proxy with limits.
 
-Shows: two sockets piped into each other, with back pressure and half-open connections in both
+Shows: two sockets piped into each other, with backpressure and half-open connections in both
 directions; `max_connections` and 'drop'; a block list and 'reject'; an idle timeout and a timeout
 for connecting; what to do when one of the two fails.
 

@@ -12,13 +12,20 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / 'src'
+#: A folder whose presence on the path makes uvloop the loop of a program.
+HOOK = ROOT / 'tests' / 'on_uvloop'
 #: The longest a program may take, in seconds.
 PATIENCE = 50
 
 
+def python_path(loop_kind: str = 'asyncio') -> str:
+    """PYTHONPATH for a program that is to run on this loop, whatever it says itself."""
+    return f'{SOURCE}{os.pathsep}{HOOK}' if loop_kind == 'uvloop' else str(SOURCE)
+
+
 def environment(**more: str) -> dict[str, str]:
     base = {name: value for name, value in os.environ.items() if name != 'TAILRACE_OPTIONS'}
-    return {**base, 'PYTHONPATH': str(SOURCE), 'PYTHONDONTWRITEBYTECODE': '1', **more}
+    return {**base, 'PYTHONPATH': python_path(), 'PYTHONDONTWRITEBYTECODE': '1', **more}
 
 
 def python(

@@ -1,4 +1,4 @@
-"""The programs in examples/, run as a reader runs them, with real clients.
+"""The programs in examples/, run as a reader runs them, with real clients, on both loops.
 
 Each prints where it listens on its first line and ends by itself on SIGINT and SIGTERM.
 """
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from .programs import ROOT, environment, python_path
+
 EXAMPLES = ROOT / 'examples'
 #: The longest anything may take, in seconds.
 PATIENCE = 20
@@ -30,11 +31,11 @@ pytestmark = pytest.mark.skipif(os.name == 'nt', reason='the examples handle POS
 class Program:
     """An example that runs."""
 
-    def __init__(self, name: str, *arguments: object) -> None:
+    def __init__(self, loop_kind: str, name: str, *arguments: object) -> None:
         self.complaints = tempfile.TemporaryFile('w+')  # noqa: SIM115  closed by dispose()
         self.process = subprocess.Popen(
             [sys.executable, '-W', 'error', EXAMPLES / name, *map(str, arguments)],
-            env={**os.environ, 'PYTHONPATH': str(ROOT / 'src'), 'PYTHONDONTWRITEBYTECODE': '1'},
+            env=environment(PYTHONPATH=python_path(loop_kind)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.complaints,
@@ -84,12 +85,12 @@ Start = Callable[..., Program]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(loop_kind: str) -> Iterator[Start]:
     """Starts an example; none outlives the test."""
     running: list[Program] = []
 
     def begin(name: str, *arguments: object) -> Program:
-        running.append(Program(name, *arguments))
+        running.append(Program(loop_kind, name, *arguments))
         return running[-1]
 
     yield begin
@@ -350,6 +351,13 @@ def test_control_socket(start: Start, tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_control_socket_without_a_server(start: Start, tmp_path: Path) -> None:
+    program = start('control_socket.py', 'ask', tmp_path / 'control', 'status')
+    assert program.process.wait(PATIENCE) == 1
+    program.complaints.seek(0)
+    assert program.complaints.read().startswith('connect ENOENT ')
+
+
 def test_control_socket_left_over(start: Start, tmp_path: Path) -> None:
     path = tmp_path / 'control'
     with socket.socket(socket.AF_UNIX) as left:
@@ -374,6 +382,13 @@ def test_file_transfer(start: Start, tmp_path: Path) -> None:
     assert 'sending data.bin: 100 %' in said
     assert (folder / 'data.bin').read_bytes() == data
     assert 'receiving data.bin: 100 %' in program.end()
+
+
+def test_file_transfer_says_why_nothing_was_sent(start: Start, tmp_path: Path) -> None:
+    program = start('file_transfer.py', 'send', '127.0.0.1', 9, tmp_path / 'none')
+    assert program.process.wait(PATIENCE) == 1
+    program.complaints.seek(0)
+    assert program.complaints.read().startswith('not sent: [Errno 2] ')
 
 
 def test_file_transfer_empty_and_broken(start: Start, tmp_path: Path) -> None:

@@ -16,55 +16,10 @@ from typing import NamedTuple
 
 import pytest
 
+from .layers import ASYNCIO, LAYERS, REFUSES
+
 PACKAGE = 'tailrace'
 SOURCE = Path(__file__).resolve().parent.parent / 'src' / PACKAGE
-
-#: From the top down; a unit is a file or a folder directly inside the package.
-LAYERS = (
-    # what a user or the interpreter calls
-    (
-        *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
-        *('cluster', 'child_process', 'process', 'testing', 'diagnostics_channel'),
-        'adapters',
-    ),
-    ('_adapters', '_testing'),
-    ('_cluster',),
-    ('_net',),
-    ('_stream',),
-    ('_handles',),
-    ('_dns', '_addr'),
-    (
-        *('events', '_event_series', 'errors', '_abort', '_channels', '_listeners', '_waiting'),
-        *('_tick', '_runtime', '_running', '_names', '_validate', '_compiled'),
-    ),
-)
-
-#: What a unit refuses to know beyond that: units of the package, and modules of the library.
-REFUSES = {
-    '_net': {'select', 'selectors', 'errno'},
-    '_stream': {'_handles', '_dns', '_addr', 'asyncio', 'socket', 'select', 'selectors', 'errno'},
-    '_handles': {'events'},
-    '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
-    '_tick': {'_runtime', 'events', 'asyncio'},
-    'errors': {'events', '_runtime', 'asyncio'},
-}
-
-#: The modules that may import asyncio (prefixes of the name inside the package).
-ASYNCIO = (
-    *(
-        '_runtime',
-        '_running',
-        '_handles.engine',
-        '_handles.selector',
-        '_dns',
-        '_event_series',
-        '_demo',
-    ),
-    '_program',
-    '_adapters',
-    'adapters',
-    '_testing',
-)
 
 #: No file of the package has more lines.
 LONGEST = 700
@@ -130,7 +85,7 @@ def _resolve(importer: str, parts: list[str], modules: Mapping[str, str], now: b
 
 def offences(modules: Mapping[str, str], packages: frozenset[str] = frozenset()) -> list[str]:
     """What is wrong with the imports of these modules, in words."""
-    rank = {unit: i for i, layer in enumerate(LAYERS) for unit in layer}
+    rank = {unit: i for i, layer in enumerate(LAYERS) for unit in layer.units}
     out = []
     graph: dict[str, set[str]] = {}
     for module in modules:
@@ -175,6 +130,12 @@ def test_imports_point_downward() -> None:
     modules = modules_of(SOURCE)
     assert len(modules) > 3
     assert offences(modules, packages_of(SOURCE)) == []
+
+
+def test_every_unit_of_the_table_exists() -> None:
+    units = {module.split('.')[0] for module in modules_of(SOURCE)}
+    assert {unit for layer in LAYERS for unit in layer.units} == units
+    assert units >= REFUSES.keys()
 
 
 def test_no_file_is_too_long() -> None:

@@ -186,6 +186,12 @@ def test_system_exit_ends_the_program_with_its_status(
         assert errors == ('why\n' if 'why' in leave else '')
 
 
+def test_system_exit_in_main_is_told_once(tmp_path: Path) -> None:
+    text = 'import sys\nasync def main():\n    sys.exit("why")\ntailrace.run(main)\n'
+    done = python([script(tmp_path, text)])
+    assert (done.returncode, done.stderr) == (1, 'why\n')
+
+
 def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -> None:
     text = 'def main():\n    net.create_server().listen(0, lambda: print("up", flush=True))\n'
     for arguments in (
@@ -198,6 +204,21 @@ def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -
             errors = process.communicate(timeout=20)[1]
             assert process.returncode == -signal.SIGINT
             assert errors.splitlines()[-1] == 'KeyboardInterrupt'
+            assert 'CancelledError' not in errors  # how asyncio does it is nobody's business
+
+
+def test_what_fails_while_it_is_interrupted_is_shown(tmp_path: Path) -> None:
+    text = (
+        'import asyncio\n'
+        'async def main():\n    print("up", flush=True)\n'
+        '    try:\n        await asyncio.Event().wait()\n'
+        '    finally:\n        raise ValueError("cleaning up")\ntailrace.run(main)\n'
+    )
+    path = script(tmp_path, text, 'a.py')
+    with running(['-W', 'ignore::ResourceWarning', path]) as process:
+        assert first_line(process) == 'up'
+        process.send_signal(signal.SIGINT)
+        assert 'ValueError: cleaning up' in process.communicate(timeout=20)[1]
 
 
 # -- python -m tailrace ----------------------------------------------------------------------------

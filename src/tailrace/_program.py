@@ -44,9 +44,18 @@ def run(
 
     ``loop_factory`` makes the event loop, by default an ``asyncio.SelectorEventLoop``; for example
     ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError
-    inside a running event loop: there, use tailrace as it is.
+    inside a running event loop: there, use tailrace as it is. Ctrl-C comes out as
+    KeyboardInterrupt, after ``main`` was cancelled, as from ``asyncio.run``.
     """
-    return _running.run(main, loop_factory or new_event_loop)
+    import asyncio
+
+    try:
+        return _running.run(main, loop_factory or new_event_loop)
+    except KeyboardInterrupt as interrupt:
+        # What asyncio shows above it, the cancellation of its own task, tells a user nothing.
+        if isinstance(interrupt.__context__, asyncio.CancelledError):
+            interrupt.__suppress_context__ = True
+        raise
 
 
 def main(argv: Sequence[str] | None = None) -> int:

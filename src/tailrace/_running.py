@@ -83,8 +83,8 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
                 return result
     finally:
         runtime.on_idle = None
-        if task is not None and not task.done():
-            task.cancel()
+        if task is not None and not task.cancel() and not task.cancelled():
+            task.exception()  # it is on its way out (SystemExit); asyncio need not report it too
 
 
 async def _call_main(runtime: Runtime, main: Callable[[], Any]) -> Any:

@@ -543,13 +543,19 @@ def set_timeout(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
 
 
 def set_interval(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
-    """Call ``fn(*args)`` every ``ms`` milliseconds, counted from the end of the last call."""
+    """Call ``fn(*args)`` every ``ms`` milliseconds, counted from the end of the last call.
+
+    ``ms`` and errors as for :func:`set_timeout`.
+    """
     check_callable('callback', fn)
     return Timer(current(), fn, _delay(ms), args, True)
 
 
 def set_immediate(fn: Callable[..., object], *args: Any) -> Immediate:
-    """Call ``fn(*args)`` after the I/O callbacks of this iteration of the loop."""
+    """Call ``fn(*args)`` after the I/O callbacks of this iteration of the loop.
+
+    Raises ERR_INVALID_ARG_TYPE if ``fn`` cannot be called.
+    """
     check_callable('callback', fn)
     return Immediate(current(), fn, args)
 

@@ -81,8 +81,9 @@ class EventEmitter:
 
         Without a listener it is a decorator: ``@server.on('connection')`` (EE-10). The same
         function may be added several times. A coroutine function runs as a task; if it fails, the
-        emitter takes the error as :meth:`_rejected` says. Raises ERR_INVALID_ARG_TYPE if the
-        listener cannot be called, TypeError if it has a required keyword-only parameter.
+        error is emitted as 'error' (a stream is destroyed with it, a server's 'connection'
+        listener destroys the connection). Raises ERR_INVALID_ARG_TYPE if the listener cannot be
+        called, TypeError if it has a required keyword-only parameter.
         """
         if listener is _MISSING:
             return self._decorator(event, False)
@@ -95,7 +96,10 @@ class EventEmitter:
         return self
 
     def once(self, event: Any, listener: Any = _MISSING, /) -> Any:
-        """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03)."""
+        """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+
+        Returns, raises, and is a decorator as :meth:`on`.
+        """
         if listener is _MISSING:
             return self._decorator(event, True)
         self._add(event, listener, True, False)

@@ -1,4 +1,4 @@
-"""Every code block of the README and of docs/ is run as it stands.
+"""Every code block of the README and of docs/ is run as it stands, on both loops.
 
 How a block is run is told by its directive, see ``blocks.py``. A page is a folder: a block that
 has a file name is there for the blocks below it. The loopback address of the pages is exchanged
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ..programs import python_path
 from . import drivers
 from .blocks import ROOT, RUN, Block, blocks_of, pages
 
@@ -46,12 +48,12 @@ def moved(text: str) -> str:
     return text.replace('127.0.0.1', own_address()) if str(drivers.PORT) in text else text
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, loop_kind: str) -> dict[str, str]:
     """For the block's process: the sources of this checkout, warnings as errors, no colour."""
     return {
         **{name: value for name, value in os.environ.items() if name != 'TAILRACE_OPTIONS'},
         'PATH': f'{folder / ".bin"}{os.pathsep}{os.environ.get("PATH", "")}',
-        'PYTHONPATH': str(ROOT / 'src'),
+        'PYTHONPATH': python_path(loop_kind),
         'PYTHONUNBUFFERED': '1',
         'PYTHONWARNINGS': 'error',
         'PYTHONDONTWRITEBYTECODE': '1',
@@ -62,7 +64,10 @@ def environment(folder: Path) -> dict[str, str]:
 def prepare(block: Block, folder: Path) -> list[str]:
     """Put the page's files into ``folder``; returns the command that runs the block."""
     (folder / '.bin').mkdir()
-    (folder / '.bin' / 'python').symlink_to(sys.executable)
+    # No link: an interpreter of a virtual environment knows by its place that it is one.
+    command = folder / '.bin' / 'python'
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    command.chmod(0o755)
     for other in PAGES[block.page]:
         if other.line > block.line:
             break
@@ -87,7 +92,7 @@ def framed(text: str, preamble: str) -> str:
 
 
 @pytest.mark.parametrize('block', BLOCKS, ids=[block.name for block in BLOCKS])
-def test_block_runs(block: Block, tmp_path: Path) -> None:
+def test_block_runs(block: Block, loop_kind: str, tmp_path: Path) -> None:
     if 'skip' in block.directive:
         pytest.skip(block.directive['skip'])
     command = prepare(block, tmp_path)
@@ -95,7 +100,7 @@ def test_block_runs(block: Block, tmp_path: Path) -> None:
     with subprocess.Popen(
         command,
         cwd=tmp_path,
-        env=environment(tmp_path),
+        env=environment(tmp_path, loop_kind),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -113,6 +118,22 @@ def test_block_runs(block: Block, tmp_path: Path) -> None:
     if 'output' in block.directive:
         assert block.output is not None
         assert out == moved(block.output)
+
+
+WHICH = """
+import asyncio, tailrace
+async def main():
+    print(type(asyncio.get_running_loop()).__module__.partition('.')[0])
+tailrace.run(main)
+asyncio.run(main())
+"""
+
+
+def test_block_runs_on_the_loop_that_is_meant(loop_kind: str, tmp_path: Path) -> None:
+    said = f'{loop_kind}\n' * 2
+    test_block_runs(
+        Block('README.md', 0, 'python', WHICH, {'output': 'yes'}, said), loop_kind, tmp_path
+    )
 
 
 def test_there_are_blocks_on_the_pages() -> None:
@@ -159,9 +180,9 @@ def test_wrong_page_is_seen(text: str, complaint: str) -> None:
         (Block('README.md', 0, 'python', '1\n', {'exits': '3'}), True),
     ],
 )
-def test_failing_block_is_seen(block: Block, fails: bool, tmp_path: Path) -> None:
+def test_failing_block_is_seen(block: Block, fails: bool, loop_kind: str, tmp_path: Path) -> None:
     if fails:
         with pytest.raises(AssertionError):
-            test_block_runs(block, tmp_path)
+            test_block_runs(block, loop_kind, tmp_path)
     else:
-        test_block_runs(block, tmp_path)
+        test_block_runs(block, loop_kind, tmp_path)

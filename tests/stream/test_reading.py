@@ -1,4 +1,4 @@
-"""The source side: 'end', decoding, back pressure (ST-06, ST-08, ST-31, ST-37, ST-38, GEN-14)."""
+"""The source side: 'end', decoding, backpressure (ST-06, ST-08, ST-31, ST-37, ST-38, GEN-14)."""
 
 from __future__ import annotations
 

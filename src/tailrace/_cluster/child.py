@@ -115,6 +115,15 @@ class ChildProcess(Talker):
     started or told something. One of ``code`` and ``signal`` is None.
     """
 
+    #: Process id; None if it could not be started.
+    pid: int | None = None
+    #: Exit status, None while it runs or if a signal ended it.
+    exit_code: int | None = None
+    #: Name of the signal that ended it, or None.
+    signal_code: str | None = None
+    #: Whether :meth:`kill` has sent a signal.
+    killed: bool = False
+
     def __init__(self) -> None:
         super().__init__()
         self._popen: subprocess.Popen[bytes] | None = None
@@ -122,14 +131,6 @@ class ChildProcess(Talker):
         self._kill_signal = int(signals.SIGTERM)
         #: Streams that are still open, and the end of the process: 'close' waits for them.
         self._open = 1
-        #: Process id; None if it could not be started.
-        self.pid: int | None = None
-        #: Exit status, None while it runs or if a signal ended it.
-        self.exit_code: int | None = None
-        #: Name of the signal that ended it, or None.
-        self.signal_code: str | None = None
-        #: Whether :meth:`kill` has sent a signal.
-        self.killed: bool = False
         #: The program and its arguments.
         self.spawnfile: str = ''
         self.spawnargs: list[str] = []

@@ -22,14 +22,17 @@ class Worker(EventEmitter):
     'exit' (code, signal), 'error' (error).
     """
 
+    #: Its number in the cluster, from 1.
+    id: int = 0
+    #: The ChildProcess, or ``process`` inside the worker.
+    process: Any = None
+    #: Whether it was asked to go; None while it has neither exited nor been disconnected.
+    exited_after_disconnect: bool | None = None
+
     def __init__(self, number: int, process: Talker) -> None:
         super().__init__()
-        #: Its number in the cluster, from 1.
         self.id = number
-        #: The ChildProcess, or ``process`` inside the worker.
-        self.process: Any = process
-        #: Whether it was asked to go; None while it has neither exited nor been disconnected.
-        self.exited_after_disconnect: bool | None = None
+        self.process = process
         #: 'none', 'online', 'listening', 'disconnected', 'dead'.
         self.state = 'none'
         process._before_message = self._message

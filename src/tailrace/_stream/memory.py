@@ -2,7 +2,7 @@
 
 For tests, and for code that takes a stream. It behaves as a connected pair of sockets does: what
 one end writes the other reads, later; a chunk is written when the other end has asked for it, so
-that back pressure reaches the writer; ``end()`` is the other end's 'end'; destroying one end with
+that backpressure reaches the writer; ``end()`` is the other end's 'end'; destroying one end with
 an error resets the other. This file refuses to know the loop but for "in its next iteration".
 """
 

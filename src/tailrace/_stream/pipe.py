@@ -1,4 +1,4 @@
-"""``pipe`` and ``unpipe``: move chunks from one stream to another with back pressure.
+"""``pipe`` and ``unpipe``: move chunks from one stream to another with backpressure.
 
 ST-10 to ST-12. One :class:`Pipe` object for each pair; it alone knows the listeners it has added.
 A source with several destinations waits for all that said False.

@@ -95,11 +95,17 @@ class ReadSide(Life):
         return push_chunk(self, chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
-        """A chunk from the source, or None for its end. False: the buffer is full."""
+        """A chunk from the source, or None for its end; False: the buffer is full (ST-09).
+
+        A chunk after the end: 'error' ERR_STREAM_PUSH_AFTER_EOF. Text is of ``encoding`` (utf8).
+        """
         return push_chunk(self, chunk, encoding)
 
     def _put_back(self, chunk: Any, encoding: str | None = None) -> bool:
-        """Put a chunk in front of what is buffered (ST-09)."""
+        """Put a chunk in front of what is buffered (ST-09); False: the buffer is full.
+
+        After 'end': 'error' ERR_STREAM_UNSHIFT_AFTER_END_EVENT.
+        """
         if chunk is None:
             self._r &= ~R_READING
             push_end(self)

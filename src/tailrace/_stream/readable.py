@@ -61,11 +61,18 @@ class Readable(Framing, Stream):
     if TYPE_CHECKING:
 
         def push(self, chunk: Any, encoding: str | None = None) -> bool:
-            """A chunk from the source, or None for its end; False: the buffer is full (ST-09)."""
+            """A chunk from the source, or None for its end; False: the buffer is full (ST-09).
+
+            A chunk after the end: 'error' ERR_STREAM_PUSH_AFTER_EOF. Text is of ``encoding``
+            (utf8).
+            """
             raise NotImplementedError
 
         def unshift(self, chunk: Any, encoding: str | None = None) -> bool:
-            """Put a chunk in front of what is buffered (ST-09)."""
+            """Put a chunk in front of what is buffered (ST-09); False: the buffer is full.
+
+            After 'end': 'error' ERR_STREAM_UNSHIFT_AFTER_END_EVENT.
+            """
             raise NotImplementedError
 
     else:
@@ -154,7 +161,7 @@ class Readable(Framing, Stream):
 
     @property
     def readable_high_water_mark(self) -> int:
-        """Where reading from the source stops."""
+        """How much may be buffered, in bytes or objects, before the source is left alone."""
         return self._r_hwm
 
     @property

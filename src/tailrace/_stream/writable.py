@@ -97,7 +97,7 @@ class Writable(Stream):
 
     @property
     def writable_high_water_mark(self) -> int:
-        """Where ``write`` begins to return False."""
+        """How much may wait, in bytes or objects, before ``write`` returns False."""
         return self._w_hwm
 
     @property

@@ -1,4 +1,4 @@
-"""The writing side of a stream: order, back pressure, cork, end (ST-15 to ST-23, ST-27).
+"""The writing side of a stream: order, backpressure, cork, end (ST-15 to ST-23, ST-27).
 
 All transitions of ``_w`` are here (see ``state.py``). This file refuses to know where bytes go.
 They leave through one of two doors:

@@ -369,7 +369,7 @@ async def leaving_a_loop_destroys_the_stream(one: Any, two: Any) -> None:
 
 @_clause(True)
 async def pipe_passes_everything_on(one: Any, two: Any) -> None:
-    """pipe() respects back pressure and ends the destination with the source."""
+    """pipe() respects backpressure and ends the destination with the source."""
     two.pipe(two)
     data = _pattern(600_000)
     one.end(data)

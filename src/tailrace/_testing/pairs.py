@@ -25,7 +25,7 @@ def socket_pair(
 
     ``faults`` are those of what the first socket writes, ``back`` (default: none) those of the
     other direction. Further options are those of ``Socket``, for both. Everything a socket does
-    works, and as on TCP: back pressure, half-open, timeouts, resets; addresses are made up.
+    works, and as on TCP: backpressure, half-open, timeouts, resets; addresses are made up.
     """
     handles = wire(_runtime.current(), faults or NO_FAULTS, back or NO_FAULTS)
     one, two = (Socket({**options, 'handle': handle}) for handle in handles)

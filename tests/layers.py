@@ -1,0 +1,63 @@
+"""The layers of the package, as data: ``test_layers.py`` holds the code to them, and the picture on
+the design page is drawn from them (``docs/diagrams.py``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ['ASYNCIO', 'LAYERS', 'REFUSES', 'Layer']
+
+
+class Layer(NamedTuple):
+    """What it is for, and its units: files or folders directly inside the package."""
+
+    about: str
+    units: tuple[str, ...]
+
+
+#: From the top down.
+LAYERS = (
+    Layer(
+        'what a user or the interpreter calls: names, nothing else',
+        (
+            *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
+            *('cluster', 'child_process', 'process', 'testing'),
+            'adapters',
+        ),
+    ),
+    Layer(
+        "sockets as asyncio and anyio know them; what users' tests need", ('_adapters', '_testing')
+    ),
+    Layer('one server in many processes, and the channels between them', ('_cluster',)),
+    Layer('options, sockets, connecting, servers', ('_net',)),
+    Layer('reading and writing states, pipes, destruction', ('_stream',)),
+    Layer('a non-blocking descriptor, and the loop that watches it', ('_handles',)),
+    Layer('asking the resolver; addresses as plain values', ('_dns', '_addr')),
+    Layer(
+        'listeners, failures, the order of callbacks, what keeps a program alive',
+        (
+            *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting'),
+            *('_tick', '_runtime', '_running', '_names', '_validate', '_compiled'),
+        ),
+    ),
+)
+
+#: What a unit refuses to know beyond that: units of the package, and modules of the library.
+REFUSES = {
+    '_net': {'select', 'selectors', 'errno'},
+    '_stream': {'_handles', '_dns', '_addr', 'asyncio', 'socket', 'select', 'selectors', 'errno'},
+    '_handles': {'events'},
+    '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
+    '_tick': {'_runtime', 'events', 'asyncio'},
+    'errors': {'events', '_runtime', 'asyncio'},
+}
+
+#: The modules that may import asyncio (prefixes of the name inside the package).
+ASYNCIO = (
+    *('_runtime', '_running', '_program', '_demo', '_event_series'),
+    *('_handles.engine', '_handles.selector', '_dns'),
+    '_adapters',
+    'adapters',
+    '_testing',
+)
