@@ -598,6 +598,8 @@ def everything(poll: select.epoll | None) -> None:
     pair.ours.send(b'abc')
     pair.ours.send(data)
     pair.ours.sendmsg([b'abc', data], (), 0)
+    pair.ours.sendmsg([b'abc', data])
+    pair.ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
     pair.theirs.recv(100)
     pair.theirs.sendall(b'x' * 2000)
     pair.ours.recv(100)
@@ -640,10 +642,9 @@ def test_nothing_stays_behind() -> None:
     tracemalloc.start()
     try:
         # The interpreter's free lists grow too, but not for ever; one object each time does.
-        least = min(grown() for _ in range(6))
+        assert any(grown() < 200 * 8 for _ in range(30))
     finally:
         tracemalloc.stop()
-    assert least < 200 * 8
     assert [sys.getrefcount(mark) for mark in marks] == counts
     if poll is not None:
         poll.close()
