@@ -41,6 +41,17 @@
 #define EVENTS 256
 #define CHUNKS 64
 
+/* A system call that copies up to `size` bytes. */
+#define COPY(size, call) \
+    do { \
+        if ((size) <= KEEP) { \
+            call; \
+        } else { \
+            Py_BEGIN_ALLOW_THREADS call; \
+            Py_END_ALLOW_THREADS \
+        } \
+    } while (0)
+
 #ifndef Py_BEGIN_CRITICAL_SECTION /* before 3.13 the GIL is one */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
@@ -68,30 +79,20 @@ typedef struct {
     PyObject *sock;
 } Connection;
 
-static State *
-state_of(PyObject *self)
-{
+static State *state_of(PyObject *self) {
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
-static int
-has_arguments(const char *name, Py_ssize_t given, Py_ssize_t least, Py_ssize_t most)
-{
-    if (given >= least && given <= most) {
-        return 1;
-    }
+static int has_arguments(const char *name, Py_ssize_t given, Py_ssize_t least, Py_ssize_t most) {
+    if (given >= least && given <= most) return 1;
     PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd arguments, %zd given", name, least, most,
                  given);
     return 0;
 }
 
-static int
-as_int(PyObject *value, int *out)
-{
+static int as_int(PyObject *value, int *out) {
     long number = PyLong_AsLong(value);
-    if (number == -1 && PyErr_Occurred()) {
-        return 0;
-    }
+    if (number == -1 && PyErr_Occurred()) return 0;
     if (number < INT_MIN || number > INT_MAX) {
         PyErr_SetString(PyExc_OverflowError, "number does not fit a C int");
         return 0;
@@ -101,9 +102,7 @@ as_int(PyObject *value, int *out)
 }
 
 /* After a system call failed: 1 if it is to be made again, 0 with an exception. */
-static int
-interrupted(void)
-{
+static int interrupted(void) {
     if (errno != EINTR) {
         PyErr_SetFromErrno(PyExc_OSError);
         return 0;
@@ -113,9 +112,7 @@ interrupted(void)
 
 /* -- a connection ------------------------------------------------------------------------- */
 
-static PyObject *
-new_connection(State *state, int fd, PyObject *sock)
-{
+static PyObject *new_connection(State *state, int fd, PyObject *sock) {
     Connection *self = PyObject_New(Connection, state->connection);
     if (self != NULL) {
         self->fd = fd;
@@ -124,9 +121,7 @@ new_connection(State *state, int fd, PyObject *sock)
     return (PyObject *)self;
 }
 
-static PyObject *
-connection_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
-{
+static PyObject *connection_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     State *state = PyType_GetModuleState(type);
     if (PyTuple_GET_SIZE(args) != 1 || (keywords != NULL && PyDict_GET_SIZE(keywords))) {
         PyErr_SetString(PyExc_TypeError, "Connection() takes a descriptor or a socket object");
@@ -134,22 +129,17 @@ connection_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     }
     PyObject *source = PyTuple_GET_ITEM(args, 0);
     int fd = PyObject_AsFileDescriptor(source); /* a closed socket: ValueError */
-    if (fd < 0) {
-        return NULL;
-    }
+    if (fd < 0) return NULL;
     return new_connection(state, fd, PyLong_Check(source) ? NULL : source);
 }
 
 /* The socket object, borrowed; it owns the descriptor from the moment it is made. */
-static PyObject *
-socket_of(Connection *self)
-{
+static PyObject *socket_of(Connection *self) {
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->sock == NULL && self->fd < 0) {
         errno = EBADF;
         PyErr_SetFromErrno(PyExc_OSError);
-    }
-    else if (self->sock == NULL) {
+    } else if (self->sock == NULL) {
         State *state = state_of((PyObject *)self);
         PyObject *made = PyObject_CallFunction(state->socket, "iiii", -1, -1, -1, self->fd);
         PyObject *done = made == NULL ? NULL : PyObject_CallMethod(made, "setblocking", "i", 0);
@@ -157,91 +147,59 @@ socket_of(Connection *self)
         self->sock = made;
     }
     Py_END_CRITICAL_SECTION();
-    return self->sock;
+    return PyErr_Occurred() ? NULL : self->sock;
 }
 
-static PyObject *
-connection_forward(PyObject *op, void *index)
-{
+static PyObject *connection_forward(PyObject *op, void *index) {
     PyObject *sock = socket_of((Connection *)op);
     return sock == NULL ? NULL : PyObject_GetAttr(sock, state_of(op)->names[(intptr_t)index]);
 }
 
-static PyObject *
-forward_call(PyObject *op, PyObject *name, PyObject *const *args, Py_ssize_t count)
-{
+static PyObject *forward_call(PyObject *op, PyObject *name, PyObject *const *args,
+                              Py_ssize_t count) {
     PyObject *sock = socket_of((Connection *)op);
     PyObject *method = sock == NULL ? NULL : PyObject_GetAttr(sock, name);
-    if (method == NULL) {
-        return NULL;
-    }
+    if (method == NULL) return NULL;
     PyObject *result = PyObject_Vectorcall(method, args, (size_t)count, NULL);
     Py_DECREF(method);
     return result;
 }
 
-static PyObject *
-receive_large(int fd, Py_ssize_t size)
-{
+static PyObject *receive_large(int fd, Py_ssize_t size) {
     PyObject *data = PyBytes_FromStringAndSize(NULL, size);
-    if (data == NULL) {
-        return NULL;
-    }
+    if (data == NULL) return NULL;
     char *room = PyBytes_AS_STRING(data);
     ssize_t count;
     do {
-        if (size <= KEEP) {
-            count = recv(fd, room, (size_t)size, 0);
-        }
-        else {
-            Py_BEGIN_ALLOW_THREADS
-            count = recv(fd, room, (size_t)size, 0);
-            Py_END_ALLOW_THREADS
-        }
+        COPY(size, count = recv(fd, room, (size_t)size, 0));
         if (count < 0 && !interrupted()) {
             Py_DECREF(data);
             return NULL;
         }
     } while (count < 0);
-    if (count < size) {
-        _PyBytes_Resize(&data, count);
-    }
+    if (count < size) _PyBytes_Resize(&data, count);
     return data;
 }
 
-static PyObject *
-connection_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
+static PyObject *connection_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
     /* Of the thread, not of the stack: musl gives a thread 128 KiB. */
     static _Thread_local char room[SHARED];
-    if (!has_arguments("recv", nargs, 1, 1)) {
-        return NULL;
-    }
+    if (!has_arguments("recv", nargs, 1, 1)) return NULL;
     Py_ssize_t size = PyLong_AsSsize_t(args[0]);
     if (size < 0) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ValueError, "negative size in recv");
-        }
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "negative size in recv");
         return NULL;
     }
     int fd = ((Connection *)op)->fd;
-    if (size > SHARED) {
-        return receive_large(fd, size);
-    }
+    if (size > SHARED) return receive_large(fd, size);
     for (;;) {
         ssize_t count = recv(fd, room, (size_t)size, 0);
-        if (count >= 0) {
-            return PyBytes_FromStringAndSize(room, count);
-        }
-        if (!interrupted()) {
-            return NULL;
-        }
+        if (count >= 0) return PyBytes_FromStringAndSize(room, count);
+        if (!interrupted()) return NULL;
     }
 }
 
-static PyObject *
-connection_recv_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
+static PyObject *connection_recv_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
     Py_buffer view;
     if (!has_arguments("recv_into", nargs, 1, 1) ||
         PyObject_GetBuffer(args[0], &view, PyBUF_WRITABLE) < 0) {
@@ -250,39 +208,21 @@ connection_recv_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     int fd = ((Connection *)op)->fd;
     ssize_t count;
     do {
-        if (view.len <= KEEP) {
-            count = recv(fd, view.buf, (size_t)view.len, 0);
-        }
-        else {
-            Py_BEGIN_ALLOW_THREADS
-            count = recv(fd, view.buf, (size_t)view.len, 0);
-            Py_END_ALLOW_THREADS
-        }
+        COPY(view.len, count = recv(fd, view.buf, (size_t)view.len, 0));
     } while (count < 0 && interrupted());
     PyBuffer_Release(&view);
     return count < 0 ? NULL : PyLong_FromSsize_t(count);
 }
 
-static PyObject *
-send_from(int fd, const char *start, Py_ssize_t size, int flags)
-{
+static PyObject *send_from(int fd, const char *start, Py_ssize_t size, int flags) {
     ssize_t count;
     do {
-        if (size <= KEEP) {
-            count = send(fd, start, (size_t)size, flags);
-        }
-        else {
-            Py_BEGIN_ALLOW_THREADS
-            count = send(fd, start, (size_t)size, flags);
-            Py_END_ALLOW_THREADS
-        }
+        COPY(size, count = send(fd, start, (size_t)size, flags));
     } while (count < 0 && interrupted());
     return count < 0 ? NULL : PyLong_FromSsize_t(count);
 }
 
-static PyObject *
-connection_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
+static PyObject *connection_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
     int flags = 0;
     if (!has_arguments("send", nargs, 1, 2) || (nargs == 2 && !as_int(args[1], &flags))) {
         return NULL;
@@ -292,36 +232,30 @@ connection_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         return send_from(fd, PyBytes_AS_STRING(args[0]), PyBytes_GET_SIZE(args[0]), flags);
     }
     Py_buffer view;
-    if (PyObject_GetBuffer(args[0], &view, PyBUF_SIMPLE) < 0) {
-        return NULL;
-    }
+    if (PyObject_GetBuffer(args[0], &view, PyBUF_SIMPLE) < 0) return NULL;
     PyObject *sent = send_from(fd, view.buf, view.len, flags);
     PyBuffer_Release(&view);
     return sent;
 }
 
 /* sendmsg(chunks, (), flags) for a short list without ancillary data; the rest is forwarded. */
-static PyObject *
-connection_sendmsg(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
+static PyObject *connection_sendmsg(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
     int flags = 0;
     if (nargs != 3 || !PyList_CheckExact(args[0]) || PyList_GET_SIZE(args[0]) > CHUNKS ||
         !PyTuple_CheckExact(args[1]) || PyTuple_GET_SIZE(args[1])) {
         return forward_call(op, state_of(op)->sendmsg, args, nargs);
     }
-    if (!as_int(args[2], &flags)) {
-        return NULL;
-    }
+    if (!as_int(args[2], &flags)) return NULL;
     Py_buffer views[CHUNKS];
     struct iovec parts[CHUNKS];
     Py_ssize_t held = 0;
     size_t size = 0;
     ssize_t count = -1;
     for (; held < PyList_GET_SIZE(args[0]) && held < CHUNKS; held++) {
-        PyObject *chunk = PyList_GetItem(args[0], held);
-        if (chunk == NULL || PyObject_GetBuffer(chunk, &views[held], PyBUF_SIMPLE) < 0) {
-            goto done;
-        }
+        PyObject *chunk = PySequence_GetItem(args[0], held);
+        int code = chunk == NULL ? -1 : PyObject_GetBuffer(chunk, &views[held], PyBUF_SIMPLE);
+        Py_XDECREF(chunk);
+        if (code < 0) goto done;
         parts[held].iov_base = views[held].buf;
         parts[held].iov_len = (size_t)views[held].len;
         size += (size_t)views[held].len;
@@ -330,25 +264,14 @@ connection_sendmsg(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     message.msg_iovlen = held; /* its type differs between systems */
     int fd = ((Connection *)op)->fd;
     do {
-        if (size <= KEEP) {
-            count = sendmsg(fd, &message, flags);
-        }
-        else {
-            Py_BEGIN_ALLOW_THREADS
-            count = sendmsg(fd, &message, flags);
-            Py_END_ALLOW_THREADS
-        }
+        COPY(size, count = sendmsg(fd, &message, flags));
     } while (count < 0 && interrupted());
 done:
-    while (held--) {
-        PyBuffer_Release(&views[held]);
-    }
+    while (held--) PyBuffer_Release(&views[held]);
     return count < 0 ? NULL : PyLong_FromSsize_t(count);
 }
 
-static PyObject *
-connection_setsockopt(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
+static PyObject *connection_setsockopt(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
     int level, name, value;
     if (nargs != 3 || !PyLong_CheckExact(args[2])) {
         return forward_call(op, state_of(op)->setsockopt, args, nargs);
@@ -362,76 +285,52 @@ connection_setsockopt(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
-static PyObject *
-connection_shutdown(PyObject *op, PyObject *how)
-{
+static PyObject *connection_shutdown(PyObject *op, PyObject *how) {
     int value;
-    if (!as_int(how, &value)) {
-        return NULL;
-    }
-    if (shutdown(((Connection *)op)->fd, value) < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
+    if (!as_int(how, &value)) return NULL;
+    if (shutdown(((Connection *)op)->fd, value) < 0) return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
 }
 
-static PyObject *
-connection_fileno(PyObject *op, PyObject *Py_UNUSED(nothing))
-{
+static PyObject *connection_fileno(PyObject *op, PyObject *Py_UNUSED(nothing)) {
     return PyLong_FromLong(((Connection *)op)->fd);
 }
 
-static PyObject *
-connection_close(PyObject *op, PyObject *Py_UNUSED(nothing))
-{
+static PyObject *connection_close(PyObject *op, PyObject *Py_UNUSED(nothing)) {
     Connection *self = (Connection *)op;
     int fd = self->fd, code = 0;
     self->fd = -1;
-    if (self->sock != NULL) {
-        return PyObject_CallMethodNoArgs(self->sock, state_of(op)->close);
-    }
+    if (self->sock != NULL) return PyObject_CallMethodNoArgs(self->sock, state_of(op)->close);
     if (fd >= 0) {
         Py_BEGIN_ALLOW_THREADS
         code = close(fd);
         Py_END_ALLOW_THREADS
     }
     /* FreeBSD and macOS tell that the peer has reset the connection; it is closed all the same. */
-    if (code < 0 && errno != ECONNRESET) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
+    if (code < 0 && errno != ECONNRESET) return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
 }
 
-static PyObject *
-connection_repr(PyObject *op)
-{
+static PyObject *connection_repr(PyObject *op) {
     return PyUnicode_FromFormat("<Connection fd=%d>", ((Connection *)op)->fd);
 }
 
-static void
-connection_finalize(PyObject *op)
-{
+static void connection_finalize(PyObject *op) {
     Connection *self = (Connection *)op;
     if (self->fd < 0 || self->sock != NULL) {
         return; /* a socket object looks after itself */
     }
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    if (PyErr_ResourceWarning(op, 1, "unclosed %R", op) < 0) {
-        PyErr_WriteUnraisable(op);
-    }
+    if (PyErr_ResourceWarning(op, 1, "unclosed %R", op) < 0) PyErr_WriteUnraisable(op);
     close(self->fd);
     self->fd = -1;
     PyErr_Restore(type, value, traceback);
 }
 
-static void
-connection_dealloc(PyObject *op)
-{
+static void connection_dealloc(PyObject *op) {
     PyTypeObject *type = Py_TYPE(op);
-    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
-        return;
-    }
+    if (PyObject_CallFinalizerFromDealloc(op) < 0) return;
     Py_CLEAR(((Connection *)op)->sock);
     PyObject_Free(op);
     Py_DECREF(type);
@@ -471,13 +370,9 @@ static PyType_Spec connection_spec = {
 /* -- functions ---------------------------------------------------------------------------- */
 
 /* accept(listening socket or descriptor): a Connection, or None when nobody waits. */
-static PyObject *
-kernel_accept(PyObject *module, PyObject *source)
-{
+static PyObject *kernel_accept(PyObject *module, PyObject *source) {
     int listening = PyObject_AsFileDescriptor(source);
-    if (listening < 0) {
-        return NULL;
-    }
+    if (listening < 0) return NULL;
     int fd;
     do {
 #ifdef SOCK_NONBLOCK
@@ -490,42 +385,28 @@ kernel_accept(PyObject *module, PyObject *source)
             return NULL;
         }
 #endif
-        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            Py_RETURN_NONE;
-        }
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) Py_RETURN_NONE;
     } while (fd < 0 && interrupted());
-    if (fd < 0) {
-        return NULL;
-    }
+    if (fd < 0) return NULL;
     PyObject *connection = new_connection(PyModule_GetState(module), fd, NULL);
-    if (connection == NULL) {
-        close(fd);
-    }
+    if (connection == NULL) close(fd);
     return connection;
 }
 
 #ifdef __linux__
 
-static double
-now(void)
-{
+static double now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 /* Seconds as epoll_wait wants them: ms, rounded up as select.epoll does; -1 for ever. */
-static int
-milliseconds(PyObject *timeout, int *out)
-{
+static int milliseconds(PyObject *timeout, int *out) {
     *out = -1;
-    if (timeout == Py_None) {
-        return 1;
-    }
+    if (timeout == Py_None) return 1;
     double ms = ceil(PyFloat_AsDouble(timeout) * 1e3);
-    if (PyErr_Occurred()) {
-        return 0;
-    }
+    if (PyErr_Occurred()) return 0;
     if (isnan(ms)) {
         PyErr_SetString(PyExc_ValueError, "the timeout is not a number");
         return 0;
@@ -534,29 +415,21 @@ milliseconds(PyObject *timeout, int *out)
         PyErr_SetString(PyExc_OverflowError, "the timeout is too large");
         return 0;
     }
-    if (ms >= 0) {
-        *out = (int)ms;
-    }
+    if (ms >= 0) *out = (int)ms;
     return 1;
 }
 
-static int
-wait_for(int epoll, struct epoll_event *found, int most, int ms)
-{
+static int wait_for(int epoll, struct epoll_event *found, int most, int ms) {
     double deadline = ms > 0 ? now() + ms * 1e-3 : 0;
     for (;;) {
         int count;
-        if (ms == 0) {
-            count = epoll_wait(epoll, found, most, 0);
-        }
+        if (ms == 0) count = epoll_wait(epoll, found, most, 0);
         else {
             Py_BEGIN_ALLOW_THREADS
             count = epoll_wait(epoll, found, most, ms);
             Py_END_ALLOW_THREADS
         }
-        if (count >= 0 || !interrupted()) {
-            return count;
-        }
+        if (count >= 0 || !interrupted()) return count;
         if (ms > 0) {
             double left = ceil((deadline - now()) * 1e3);
             ms = left > 0 ? (int)left : 0;
@@ -565,9 +438,8 @@ wait_for(int epoll, struct epoll_event *found, int most, int ms)
 }
 
 /* epoll_wait(epoll descriptor, seconds or None, how many at the most): [(descriptor, mask), ...] */
-static PyObject *
-kernel_epoll_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
-{
+static PyObject *kernel_epoll_wait(PyObject *Py_UNUSED(module), PyObject *const *args,
+                                   Py_ssize_t nargs) {
     struct epoll_event found[EVENTS];
     int epoll, ms, most;
     if (!has_arguments("epoll_wait", nargs, 3, 3) || !as_int(args[0], &epoll) ||
@@ -609,14 +481,10 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int
-kernel_exec(PyObject *module)
-{
+static int kernel_exec(PyObject *module) {
     State *state = PyModule_GetState(module);
     PyObject *socket = PyImport_ImportModule("socket");
-    if (socket == NULL) {
-        return -1;
-    }
+    if (socket == NULL) return -1;
     state->socket = PyObject_GetAttrString(socket, "SocketType");
     Py_DECREF(socket);
     state->close = PyUnicode_InternFromString("close");
@@ -625,43 +493,31 @@ kernel_exec(PyObject *module)
     for (int index = 0; index < NAMES; index++) {
         state->names[index] = PyUnicode_InternFromString(forwarded[index]);
     }
-    if (PyErr_Occurred()) {
-        return -1;
-    }
+    if (PyErr_Occurred()) return -1;
     state->connection = (PyTypeObject *)PyType_FromModuleAndSpec(module, &connection_spec, NULL);
-    if (state->connection == NULL) {
-        return -1;
-    }
+    if (state->connection == NULL) return -1;
     return PyModule_AddType(module, state->connection);
 }
 
-static int
-kernel_traverse(PyObject *module, visitproc visit, void *arg)
-{
+static int kernel_traverse(PyObject *module, visitproc visit, void *arg) {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->connection);
     Py_VISIT(state->socket);
     return 0;
 }
 
-static int
-kernel_clear(PyObject *module)
-{
+static int kernel_clear(PyObject *module) {
     State *state = PyModule_GetState(module);
     Py_CLEAR(state->connection);
     Py_CLEAR(state->socket);
     Py_CLEAR(state->close);
     Py_CLEAR(state->sendmsg);
     Py_CLEAR(state->setsockopt);
-    for (int index = 0; index < NAMES; index++) {
-        Py_CLEAR(state->names[index]);
-    }
+    for (int index = 0; index < NAMES; index++) Py_CLEAR(state->names[index]);
     return 0;
 }
 
-static void
-kernel_free(void *module)
-{
+static void kernel_free(void *module) {
     kernel_clear(module);
 }
 

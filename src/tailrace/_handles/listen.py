@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._compiled import mypyc_attr
 from .._runtime import Runtime, Timer
 from . import DONE, SocketAddressInfo
 from .calls import accept
@@ -73,6 +74,7 @@ def _open_spare() -> int:
         return -1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Listener(Watched):
     """What listening on TCP and on Unix sockets share.
 
@@ -289,6 +291,7 @@ class Listener(Watched):
         return DONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TcpListener(Listener):
     """Listens on TCP."""
 
@@ -345,6 +348,7 @@ class TcpListener(Listener):
         return 'server', text_of(self.get_sock_name())
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PipeListener(Listener):
     """Listens on a Unix-domain socket; removes the file that it made, and no other."""
 
