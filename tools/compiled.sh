@@ -12,4 +12,9 @@ tar -C "$root" --exclude=.git --exclude='.venv*' --exclude=build --exclude=__pyc
 "$PYTHON" "$root/hatch_build.py" "$folder/src" >/dev/null
 cd "$folder"
 "$PYTHON" -c 'import sys; sys.path.insert(0, "src"); import tailrace._tick as t; print(t.__file__)'
-"$PYTHON" -m pytest "$@"
+"$PYTHON" -m pytest "$@" && exit
+status=$?
+[ "$status" -eq 1 ] || exit "$status"
+# As in ./test: only what failed, once more.
+printf '\n== tests that failed, once more\n'
+"$PYTHON" -m pytest --last-failed --last-failed-no-failures none "$@"
