@@ -75,7 +75,7 @@ class Scene:
 
     def flush(self):
         while self.runtime.queue:
-            fn, args = self.runtime.queue.popleft()
+            fn, args, _ = self.runtime.queue.popleft()
             fn(*args)
 
     def took(self, worker, accepted=True, count=1):
