@@ -161,7 +161,7 @@ def test_sk07_incomplete_onread_is_ignored() -> None:
         5,
         {'buffer': 1, 'callback': print},
     ):
-        assert net.Socket(onread=onread)._on_buffer is None
+        assert net.Socket(onread=onread)._onread is None
 
 
 def test_sk10_ab04_signal(run: Any, pair: Pair) -> None:

@@ -199,6 +199,11 @@ class Connecting:
         """SK-14: ``'ip:port'`` of each address tried; None unless there were several to try."""
         return None if self._attempts is None else self._attempts.attempted
 
+    @property
+    def to_path(self) -> bool:
+        """Whether it connects to a Unix socket."""
+        return self._plan.path is not None
+
     def start(self) -> None:
         """Begin. A path is tried, and a host asked for, inside the call; reports may come in it.
 

@@ -158,12 +158,9 @@ class Endpoint(Duplex):
         if not callable(callback):
             return
         if callable(buffer):
-            self._buffer_source = buffer
+            self._onread = buffer, callback
         elif isinstance(buffer, (bytearray, memoryview)):
-            self._buffer_source = lambda: buffer
-        else:
-            return
-        self._on_buffer = callback
+            self._onread = (lambda: buffer), callback
 
     def _pause_source(self) -> None:
         self.pause()
@@ -286,7 +283,6 @@ class Endpoint(Duplex):
             plan, Report(self, block_list), RuntimeClock(runtime, self), open_handle, self
         )
         self._under_way = machine
-        self._pipe_under_way = plan.path is not None
         machine.start()
 
     def _revive(self) -> None:

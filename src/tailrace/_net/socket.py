@@ -82,7 +82,7 @@ class Socket(TypedSocket):
         is destroyed with ERR_SOCKET_CLOSED. Raises ERR_INVALID_HANDLE_TYPE on a Unix socket.
         """
         if self._under_way is not None and not self._life & L_DESTROYED:
-            if self._pipe_under_way:
+            if self._under_way.to_path:
                 raise InvalidHandleTypeError('a Unix socket cannot be reset')
             self._when_connected(self._reset)
         elif self._handle is not None:
@@ -120,21 +120,21 @@ class Socket(TypedSocket):
         """Stop 'data' events; the kernel's buffer fills and the sender slows down (SK-27)."""
         self._pause()
         handle = self._handle
-        if self._on_buffer is not None and handle is not None:
+        if self._onread is not None and handle is not None:
             handle.read_stop()
             self._stopped_reading()
         return self
 
     def resume(self) -> Self:
         """Go on after :meth:`pause` (SK-37)."""
-        if self._on_buffer is not None and self._handle is not None and not self._connecting:
+        if self._onread is not None and self._handle is not None and not self._connecting:
             self._start_reading()
         self._resume()
         return self
 
     def read(self, size: int | None = None, /) -> Any:
         """Take what is buffered, as ``Readable.read`` (ST-04)."""
-        if self._on_buffer is not None and self._handle is not None and not self._connecting:
+        if self._onread is not None and self._handle is not None and not self._connecting:
             self._start_reading()
         return self._take(size)
 

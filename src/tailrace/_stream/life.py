@@ -24,6 +24,7 @@ from .state import (
     L_EMIT_CLOSE,
     L_ERROR_EMITTED,
     L_GONE,
+    L_SIGNAL,
     R_ABSENT,
     R_DEAD,
     R_END_EMITTED,
@@ -42,13 +43,12 @@ __all__ = ['Life']
 class Life(EventEmitter):
     """What every stream has."""
 
-    __slots__ = ('_error', '_life', '_r', '_runtime', '_undo_signal', '_w')
+    __slots__ = ('_error', '_life', '_r', '_runtime', '_w')
 
     _error: BaseException | None
     _life: int
     _r: int
     _runtime: Runtime | None
-    _undo_signal: Callable[[], None] | None
     _w: int
 
     def _destroy(
@@ -57,14 +57,16 @@ class Life(EventEmitter):
         """Release what the stream holds, then call ``callback(error)``. For subclasses."""
         callback(error)
 
+    def _leave_signal(self) -> None:
+        """Stop listening to the AbortSignal of the options."""
+
     def _before_destroy(self) -> None:
         """Something of the writing side may have to be told (see ``write.py``)."""
 
     def _released(self, error: BaseException | None = None) -> None:
-        undo = self._undo_signal
-        if undo is not None:
-            self._undo_signal = None
-            undo()
+        if self._life & L_SIGNAL:
+            self._life &= ~L_SIGNAL
+            self._leave_signal()
         if self._life & L_CLOSED:
             return
         take_error(self, error)
@@ -146,8 +148,6 @@ def init_life(stream: Life) -> None:
     #: The runtime of the source, where it has one: looking the running loop's up costs a system
     #: call in CPython 3.11 (asyncio compares process ids).
     stream._runtime = None
-    #: Stops listening to the AbortSignal of the options.
-    stream._undo_signal = None
 
 
 def ticks(stream: Life) -> Runtime:

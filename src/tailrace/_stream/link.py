@@ -53,15 +53,13 @@ class Link(WriteSide):
     __slots__ = (
         '_attempted',
         '_block_list',
-        '_buffer_source',
         '_connecting',
         '_counted',
         '_handle',
         '_held_write',
         '_idle',
         '_names',
-        '_on_buffer',
-        '_pipe_under_way',
+        '_onread',
         '_refed',
         '_reset_asked',
         '_server',
@@ -72,15 +70,13 @@ class Link(WriteSide):
 
     _attempted: list[str] | None
     _block_list: Any
-    _buffer_source: Callable[[], Any] | None
     _connecting: bool
     _counted: Any
     _handle: Any
     _held_write: Any
     _idle: Any
     _names: list[Any] | None
-    _on_buffer: Callable[..., Any] | None
-    _pipe_under_way: bool
+    _onread: tuple[Callable[[], Any], Callable[..., Any]] | None
     _refed: bool
     _reset_asked: bool
     _server: Any
@@ -118,10 +114,7 @@ class Link(WriteSide):
         raise NotImplementedError
 
     def _on_filled(self, count: int, buffer: Any) -> object:
-        callback = self._on_buffer
-        if callback is None:
-            return None
-        if callback(count, buffer) is False:
+        if self._onread is not None and self._onread[1](count, buffer) is False:
             self._pause_source()
             return False
         return None
@@ -233,7 +226,6 @@ def init_link(stream: Link) -> None:
     stream._connecting = False
     #: The Connecting machine while it works.
     stream._under_way = None
-    stream._pipe_under_way = False
     stream._attempted = None
     #: The chunk that was written while connecting: (data, done).
     stream._held_write = None
@@ -247,8 +239,8 @@ def init_link(stream: Link) -> None:
     stream._counted = (0, 0)
     #: Peer and own address, asked once.
     stream._names = None
-    stream._buffer_source = None
-    stream._on_buffer = None
+    #: What gives the buffer to receive into, and what is told.
+    stream._onread = None
 
 
 def init_socket_stream(stream: Link) -> None:
@@ -266,8 +258,8 @@ def attach(stream: Link, handle: Any) -> None:
     handle.on_read = stream._push_bytes
     handle.on_end = stream._on_eof
     handle.on_error = stream._on_read_error
-    if stream._on_buffer is not None:
-        handle.buffer = stream._buffer_source
+    if stream._onread is not None:
+        handle.buffer = stream._onread[0]
         handle.on_buffer = stream._on_filled
     stream._r |= R_CONTINUOUS
     set_sink(stream, handle.write)

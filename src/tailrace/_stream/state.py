@@ -37,6 +37,8 @@ L_EMIT_CLOSE: Final = 1 << 5
 L_ALLOW_HALF_OPEN: Final = 1 << 6
 #: 'close' was given to the listeners (a socket's comes after L_CLOSE_EMITTED).
 L_GONE: Final = 1 << 7
+#: An AbortSignal would destroy it.
+L_SIGNAL: Final = 1 << 8
 
 # -- reading side -------------------------------------------------------------------------------
 R_OBJECT: Final = 1 << 0

@@ -25,6 +25,7 @@ from .state import (
     L_AUTO_DESTROY,
     L_EMIT_CLOSE,
     L_GONE,
+    L_SIGNAL,
     R_ABSENT,
     R_END_EMITTED,
     R_ENDED,
@@ -74,6 +75,7 @@ class Stream(TypedStream):
     """Base of Readable, Writable and Duplex; not used by itself."""
 
     _hooks: dict[str, Callable[..., Any]] | None = None
+    _undo_signal: Callable[[], None] | None = None
 
     def _init_stream(self, options: dict[str, Any], readable: bool, writable: bool) -> None:
         """Set up both sides out of the options (snake_case keys)."""
@@ -124,6 +126,12 @@ class Stream(TypedStream):
             signal.remove_event_listener('abort', abort)
 
         self._undo_signal = undo
+        self._life |= L_SIGNAL
+
+    def _leave_signal(self) -> None:
+        undo, self._undo_signal = self._undo_signal, None
+        if undo is not None:
+            undo()
 
     # -- hooks given as options -------------------------------------------------------------------
 
