@@ -84,7 +84,7 @@ class Ear:
         self._waiting: list[asyncio.Future[None]] = []
         self.heard: deque[list[Any]] = deque()
         self.error: BaseException | None = None
-        #: Where an 'error' event came that has to be told of.
+        #: Where an 'error' event came when nobody waited, until somebody asks.
         self.runtime: _runtime.Runtime | None = None
         #: Whether nothing more will be heard.
         self.over = False
@@ -112,7 +112,8 @@ class Ear:
     def _failed(self, error: Any = None) -> None:
         if not self.over:
             self.error = _as_exception(error)
-            self.runtime = _runtime.current()
+            if not self._waiting:
+                self.runtime = _runtime.current()
             self._tell(True)
 
     def _aborted(self, _: Any = None) -> None:
@@ -146,7 +147,6 @@ class Ear:
 
     def next(self) -> Generator[Any, None, None]:
         """Wait until something has happened since the last look."""
-        self.runtime = None  # from now on there is somebody to tell
         future: asyncio.Future[None] = _runtime.new_future()
         self._waiting.append(future)
         try:
@@ -260,7 +260,8 @@ class Series(AsyncIterator[list[Any]]):
         """Leave the loop: what ``break`` does when the iterator is collected."""
         ear = self._ear
         ear.heard.clear()
-        ear.error = None
+        ear.dropped()
+        ear.error = ear.runtime = None
         ear._tell(True)
 
     def __repr__(self) -> str:
