@@ -384,6 +384,8 @@ class Endpoint(Duplex):
 
     def _closed(self, had_error: bool | None) -> None:
         self._life |= L_CLOSE_EMITTED | L_GONE
+        if self._server is not None:
+            self._server._connection_gone(self)
         if had_error is None:
             self.emit('close')
         else:
@@ -470,6 +472,8 @@ class Endpoint(Duplex):
         self._counted = (0, 0)
         self._names = None
         self._runtime = None
+        # No longer one of the server that accepted it, which would count it off twice.
+        self._server = None
         if self._timeout:
             self._start_idle()
 
