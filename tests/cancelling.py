@@ -181,7 +181,8 @@ async def attempt(make: Make, way: str, point: int, unhandled: list[Any]) -> boo
                 await asyncio.sleep(0)
             reached.yes = task.cancel()
         else:
-            coroutine = cancelled_at(awaitable, point, way == 'going on', case.patient, reached)
+            late = way == 'going on'
+            coroutine = waits_for(cancelled_at(awaitable, point, late, case.patient, reached))
             task = loop.create_task(coroutine)
         del awaitable, coroutine
         await asyncio.wait([task])
