@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
@@ -98,6 +100,89 @@ def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
     assert done.returncode == (0 if broken == 'none' else 1)
     assert done.stdout.count('FAILED') == {'none': 0, 'ruff': 2}.get(broken, 1)
     assert ('all gates passed' in done.stdout) == (broken == 'none')
+
+
+SUITE = """
+import os, pathlib
+
+def failing_at_first(name):
+    mark = pathlib.Path(__file__).with_name(name)
+    if not mark.exists():
+        mark.touch()
+        assert False, 'the first time'
+
+def test_good():
+    pass
+"""
+ONCE = "def test_once():\n    failing_at_first('once')\n"
+ONCE_IN_A_FIXTURE = """
+import pytest
+@pytest.fixture
+def fixture():
+    yield
+    failing_at_first('fixture')
+def test_with_it(fixture):
+    pass
+"""
+ALWAYS = 'def test_always():\n    assert False\n'
+LATER = 'def test_later():\n    assert False\n'
+LEAVES = 'def test_leaves():\n    os._exit(1)\n'
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
+@pytest.mark.parametrize(
+    ('suite', 'arguments', 'passes', 'tries'),
+    [
+        ('', [], True, 1),
+        (ONCE, [], True, 2),
+        (ONCE_IN_A_FIXTURE, [], True, 2),
+        (ONCE + ONCE_IN_A_FIXTURE, [], True, 2),
+        (ALWAYS, [], False, 2),
+        (ONCE + ALWAYS, [], False, 2),
+        (ALWAYS + ONCE, ['-k', 'once'], True, 2),
+        # What stops early has not seen what comes later.
+        (ONCE + LATER, ['-x'], False, 1),
+        (ONCE + LATER, ['-vx'], False, 1),
+        (ONCE + LATER, ['--maxfail=1'], False, 1),
+        (ONCE, ['--ff'], False, 1),
+        (ONCE, ['-p', 'no:cacheprovider'], False, 2),
+        # Neither has what does not get to its end.
+        (ONCE + LEAVES, [], False, 2),
+        ('import nowhere\n', [], False, 1),
+        ('', ['-k', 'nothing'], False, 1),
+    ],
+)
+def test_second_try_hides_no_lasting_fault(
+    suite: str, arguments: list[str], passes: bool, tries: int, tmp_path: Path
+) -> None:
+    """The real ./test over a project of its own; the gates beside the tests always pass."""
+    for name in ('test', 'tools/python.sh'):
+        copy = tmp_path / name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+    fake = tmp_path / 'python'
+    fake.write_text(
+        '#!/bin/sh\n'
+        f'case "$*" in *environment.py*) echo "{fake}";; '
+        f'"-m pytest"*) echo try; exec "{sys.executable}" "$@";; *sphinx*) exit 1;; esac\n'
+    )
+    fake.chmod(0o755)
+    (tmp_path / 'pytest.ini').write_text('[pytest]\naddopts = -q\n')
+    (tmp_path / 'test_it.py').write_text(SUITE + suite)
+    # Left over from an earlier run, and good by now.
+    cache = tmp_path / '.pytest_cache' / 'v' / 'cache' / 'lastfailed'
+    cache.parent.mkdir(parents=True)
+    cache.write_text('{"test_it.py::test_good": true}')
+    done = subprocess.run(
+        [tmp_path / 'test', *arguments],
+        env={**os.environ, 'PYTHON': str(fake), 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1'},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines().count('try') == tries
+    assert done.returncode == (0 if passes else 1)
+    assert ('  FAILED  tests' in done.stdout) is not passes
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import tailrace
 from tailrace import _running, _runtime, events
 from tailrace._abort import AbortController
 from tailrace._listeners import adapt
@@ -260,6 +261,199 @@ def test_on_iterates_and_loses_nothing(run: Any) -> None:
         with pytest.raises(KeyError):
             await anext(events.on(e, 'x'))
         assert e.event_names() == []
+
+    run(main)
+
+
+def test_ee09_once_listens_from_the_call_on(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        first = events.once(e, 'x')
+        e.emit('x', 1)
+        assert e.event_names() == []
+        e.emit('x', 2)
+        assert await first == [1]
+        assert await first == [1]
+        failed = events.once(e, 'x')
+        e.emit('error', KeyError('k'))
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                await failed
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    'way',
+    [
+        asyncio.create_task,
+        asyncio.ensure_future,
+        asyncio.gather,
+        lambda awaitable: asyncio.wait_for(awaitable, 5),
+        lambda awaitable: asyncio.shield(awaitable),
+    ],
+)
+def test_ee09_once_goes_wherever_a_coroutine_goes(run: Any, way: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        for soon in (False, True):
+            awaitable = events.once(e, 'x')
+            if soon:
+                e.emit('x', 1)
+            else:
+                asyncio.get_running_loop().call_soon(e.emit, 'x', 1)
+            assert await way(awaitable) in ([1], [[1]])
+            assert e.event_names() == []
+
+    run(main)
+
+
+def test_ee09_once_in_a_task_group_and_under_a_timeout(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(events.once(e, name)) for name in 'ab']
+            for name in 'ab':
+                e.emit(name, name)
+        assert [task.result() for task in tasks] == [['a'], ['b']]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(events.once(e, 'x'), 0.001)
+        # Cancelled before it has begun.
+        task = asyncio.ensure_future(events.once(e, 'x'))
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert e.event_names() == []
+
+    run(main)
+
+
+def test_ee09_run_takes_once_as_its_main(loop_factory: Any) -> None:
+    e = EventEmitter()
+    arrival = events.once(e, 'x')
+    tailrace.set_timeout(e.emit, 1, 'x', 'there')
+    assert tailrace.run(arrival, loop_factory=loop_factory) == ['there']
+
+
+def test_ee09_cancelling_one_of_two_who_wait(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        arrival = events.once(e, 'x')
+
+        async def wait() -> Any:
+            return await arrival
+
+        one, two = asyncio.ensure_future(wait()), asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.wait([one])
+        assert e.event_names() == ['x', 'error']
+        e.emit('x', 7)
+        assert await two == [7]
+        # Nobody is left to wait: over, as a cancelled future.
+        arrival = events.once(e, 'x')
+        one = asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.wait([one])
+        assert e.event_names() == []
+        with pytest.raises(asyncio.CancelledError):
+            await arrival
+
+    run(main)
+
+
+def test_ee09_once_that_is_dropped_leaves_nothing(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        arrival: Any = events.once(e, 'x', signal=AbortController().signal)
+        assert 'waiting' in repr(arrival)
+        del arrival
+        assert e.event_names() == []
+        controller = AbortController()
+        arrival = events.once(e, 'x', signal=controller.signal)
+        controller.abort()
+        assert e.event_names() == []
+        assert controller.signal.listener_count('abort') == 0
+        del arrival
+        arrival = events.once(e, 'x')
+        arrival.close()
+        assert e.event_names() == []
+        with pytest.raises(KeyError):  # nobody listens any more
+            e.emit('error', KeyError('k'))
+
+    run(main)
+
+
+@pytest.mark.parametrize('make', [events.once, events.on])
+def test_ee09_an_error_it_took_is_not_lost_with_it(run: Any, make: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        arrival = make(e, 'x')
+        e.emit('error', KeyError('k'))
+        assert run.unhandled == []
+        del arrival
+        assert [type(context['exception']) for context in run.unhandled] == [KeyError]
+        run.unhandled.clear()
+        # Raised: nothing left to tell.
+        arrival = make(e, 'x')
+        e.emit('error', KeyError('k'))
+        with pytest.raises(KeyError):
+            await anext(arrival) if make is events.on else await arrival
+        del arrival
+
+    run(main)
+
+
+def test_ee09_an_error_it_took_without_a_loop_is_warned_of() -> None:
+    e = EventEmitter()
+    arrival = events.once(e, 'x')
+    e.emit('error', KeyError('k'))
+    with pytest.warns(RuntimeWarning, match='was lost'):
+        del arrival
+
+
+def test_on_listens_from_the_call_on(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        series = events.on(e, 'x', close=('over',))
+        e.emit('x', 1)
+        e.emit('x', 2)
+        assert await anext(series) == [1]
+        assert 'queued' in repr(series)
+        e.emit('over')
+        e.emit('x', 3)
+        assert e.event_names() == []
+        assert [args async for args in series] == [[2]]
+        # An error comes after what is queued, and once.
+        series = events.on(e, 'x')
+        e.emit('x', 1)
+        e.emit('error', KeyError('k'))
+        assert await anext(series) == [1]
+        with pytest.raises(KeyError):
+            await anext(series)
+        assert [args async for args in series] == []
+        # Left and dropped.
+        asyncio.get_running_loop().call_soon(e.emit, 'x', 1)
+        async for _ in events.on(e, 'x'):
+            break
+        assert e.event_names() == []
+
+    run(main)
+
+
+def test_on_closed_under_two_who_wait(run: Any) -> None:
+    async def main() -> None:
+        e = EventEmitter()
+        series: Any = events.on(e, 'x')
+        tasks = [asyncio.ensure_future(anext(series)) for _ in range(3)]
+        await asyncio.sleep(0)
+        e.emit('x', 1)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await series.aclose()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert results[0] == [1]
+        assert [type(r) for r in results[1:]] == [StopAsyncIteration] * 2
 
     run(main)
 

@@ -1,59 +1,54 @@
 """Awaiting events of any emitter: ``events.once`` and ``events.on`` (EE-09).
 
+Both listen from the call on, so nothing that is emitted before the ``await`` is lost. The emitter
+holds on to an :class:`Ear`, the caller to what awaits it: who drops that takes the listeners away.
 This file refuses to know what an emitter is beyond ``on``, ``once`` and ``off``.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
+from . import _runtime
 from ._validate import shown
 from .errors import AbortError, UnhandledError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .events import EventEmitter
 
 __all__ = ['on', 'once']
 
 
-async def once(emitter: EventEmitter, event: Any, *, signal: Any = None) -> list[Any]:
-    """Wait for the next ``event``; returns the list of its arguments (EE-09).
+def once(
+    emitter: EventEmitter, event: Any, *, signal: Any = None
+) -> Coroutine[Any, Any, list[Any]]:
+    """The next ``event`` from this call on; awaiting it gives the list of its arguments (EE-09).
 
-    An ``'error'`` event meanwhile raises its error, unless that is what is waited for. ``signal``
-    is an AbortSignal: its abort raises AbortError. Cancelling removes the listeners.
+    It listens at once: an event between the call and the ``await`` counts. An ``'error'`` event
+    before it raises its error, unless that is what is waited for. ``signal`` is an AbortSignal: its
+    abort raises AbortError. It can be awaited again, and given to ``asyncio.create_task``,
+    ``wait_for`` and ``gather``. Cancelling removes the listeners, and so does dropping it before it
+    was awaited; an error that it took from the emitter by then goes to the loop's exception
+    handler.
     """
-    import asyncio
+    return Occurrence(Ear(emitter, event, signal, (), True))
 
-    future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
-    def arrived(*args: Any) -> None:
-        if not future.done():
-            future.set_result(list(args))
+def on(
+    emitter: EventEmitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
+) -> AsyncIterator[list[Any]]:
+    """Iterate over every ``event`` from this call on: yields the list of its arguments.
 
-    def failed(error: Any = None) -> None:
-        if not future.done():
-            future.set_exception(_as_exception(error))
-
-    def aborted(_: Any = None) -> None:
-        failed(AbortError(cause=signal.reason))
-
-    if signal is not None:
-        if signal.aborted:
-            raise AbortError(cause=signal.reason)
-        signal.add_event_listener('abort', aborted)
-    emitter.once(event, arrived)
-    if event != 'error':
-        emitter.once('error', failed)
-    try:
-        return await future
-    finally:
-        emitter.off(event, arrived)
-        if event != 'error':
-            emitter.off('error', failed)
-        if signal is not None:
-            signal.remove_event_listener('abort', aborted)
+    Events are queued until they are taken; none is lost. An ``'error'`` event, or the abort of
+    ``signal``, raises after what is queued; an event named in ``close`` ends the iteration after
+    what is queued. Leaving the loop, ``aclose()`` and dropping the iterator remove the listeners.
+    """
+    return Series(Ear(emitter, event, signal, close, False))
 
 
 def _as_exception(error: Any) -> BaseException:
@@ -62,59 +57,227 @@ def _as_exception(error: Any) -> BaseException:
     return UnhandledError(f"'error' was emitted with {shown(error)}", error)
 
 
-async def on(
-    emitter: EventEmitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
-) -> AsyncIterator[list[Any]]:
-    """Iterate over every ``event``: yields the list of its arguments.
+class Ear:
+    """The listeners, what they have heard, and who waits for it."""
 
-    Events are queued while the loop body runs; none is lost. An ``'error'`` event raises; an event
-    named in ``close`` ends the iteration after what is queued; leaving it removes the listeners.
-    """
-    import asyncio
+    __slots__ = (
+        '_close',
+        '_emitter',
+        '_event',
+        '_signal',
+        '_single',
+        '_waiting',
+        'error',
+        'heard',
+        'over',
+        'runtime',
+    )
 
-    queue: deque[list[Any]] = deque()
-    state: dict[str, Any] = {'error': None, 'ended': False}
-    wake = asyncio.Event()
-
-    def arrived(*args: Any) -> None:
-        queue.append(list(args))
-        wake.set()
-
-    def failed(error: Any = None) -> None:
-        state['error'] = _as_exception(error)
-        wake.set()
-
-    def ended(*_: Any) -> None:
-        state['ended'] = True
-        wake.set()
-
-    def aborted(_: Any = None) -> None:
-        failed(AbortError(cause=signal.reason))
-
-    if signal is not None:
-        if signal.aborted:
-            raise AbortError(cause=signal.reason)
-        signal.add_event_listener('abort', aborted)
-    emitter.on(event, arrived)
-    if event != 'error':
-        emitter.on('error', failed)
-    for name in close:
-        emitter.on(name, ended)
-    try:
-        while True:
-            while queue:
-                yield queue.popleft()
-            if state['error'] is not None:
-                raise state['error']
-            if state['ended']:
-                return
-            wake.clear()
-            await wake.wait()
-    finally:
-        emitter.off(event, arrived)
-        if event != 'error':
-            emitter.off('error', failed)
-        for name in close:
-            emitter.off(name, ended)
+    def __init__(
+        self, emitter: Any, event: Any, signal: Any, close: tuple[Any, ...], single: bool
+    ) -> None:
+        self._emitter = emitter
+        self._event = event
+        self._signal = signal
+        self._close = close
+        self._single = single
+        self._waiting: list[asyncio.Future[None]] = []
+        self.heard: deque[list[Any]] = deque()
+        self.error: BaseException | None = None
+        #: Where an 'error' event came when nobody waited, until somebody asks.
+        self.runtime: _runtime.Runtime | None = None
+        #: Whether nothing more will be heard.
+        self.over = False
         if signal is not None:
-            signal.remove_event_listener('abort', aborted)
+            if signal.aborted:
+                self.over = True
+                self.error = AbortError(cause=signal.reason)
+                return
+            signal.add_event_listener('abort', self._aborted)
+        try:
+            emitter.on(event, self._arrived)
+            if event != 'error':
+                emitter.on('error', self._failed)
+            for name in close:
+                emitter.on(name, self._ended)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _arrived(self, *args: Any) -> None:
+        if not self.over:
+            self.heard.append(list(args))
+            self._tell(self._single)
+
+    def _failed(self, error: Any = None) -> None:
+        if not self.over:
+            self.error = _as_exception(error)
+            if not self._waiting:
+                self.runtime = _runtime.current()
+            self._tell(True)
+
+    def _aborted(self, _: Any = None) -> None:
+        if not self.over:
+            self.error = AbortError(cause=self._signal.reason)
+            self._tell(True)
+
+    def _ended(self, *_: Any) -> None:
+        self._tell(True)
+
+    def _tell(self, over: bool) -> None:
+        if over:
+            self.stop()
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def stop(self) -> None:
+        """Hear nothing more."""
+        if self.over:
+            return
+        self.over = True
+        emitter = self._emitter
+        emitter.off(self._event, self._arrived)
+        if self._event != 'error':
+            emitter.off('error', self._failed)
+        for name in self._close:
+            emitter.off(name, self._ended)
+        if self._signal is not None:
+            self._signal.remove_event_listener('abort', self._aborted)
+
+    def next(self) -> Generator[Any, None, None]:
+        """Wait until something has happened since the last look."""
+        future: asyncio.Future[None] = _runtime.new_future()
+        self._waiting.append(future)
+        try:
+            yield from future.__await__()
+        finally:
+            self._waiting.remove(future)
+
+    def given_up(self) -> None:
+        """Somebody who waited does so no more; hear nothing more if that was the last one."""
+        if not self._waiting:
+            self.stop()
+
+    def dropped(self) -> None:
+        """Nobody will ever look."""
+        self.stop()
+        runtime, error = self.runtime, self.error
+        if runtime is None or error is None:
+            return
+        if runtime.loop is None:
+            warnings.warn(
+                f'an error that events.once() or events.on() took was lost: {error!r}',
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        elif isinstance(error, Exception):
+            runtime.report(error, self._emitter)
+
+
+class Occurrence(Coroutine[Any, Any, list[Any]]):
+    """What :func:`once` returns: awaitable, and a coroutine for those who insist on one."""
+
+    __slots__ = ('__weakref__', '_ear', '_steps')
+
+    def __init__(self, ear: Ear) -> None:
+        self._ear = ear
+        self._steps: Generator[Any, Any, list[Any]] | None = None
+
+    def __await__(self) -> Generator[Any, Any, list[Any]]:
+        ear = self._ear
+        try:
+            while not ear.over:
+                yield from ear.next()
+        except BaseException:
+            ear.given_up()
+            raise
+        ear.runtime = None
+        if ear.heard:
+            return list(ear.heard[0])
+        if ear.error is not None:
+            raise ear.error
+        import asyncio
+
+        raise asyncio.CancelledError('an earlier await of it was cancelled')
+
+    def _running(self) -> Generator[Any, Any, list[Any]]:
+        steps = self._steps
+        if steps is None:
+            steps = self._steps = self.__await__()
+        return steps
+
+    def send(self, value: Any, /) -> Any:
+        """As of a coroutine: go on."""
+        return self._running().send(value)
+
+    def throw(self, kind: Any, value: Any = None, trace: Any = None, /) -> Any:
+        """As of a coroutine: go on with an exception."""
+        self._ear.runtime = None
+        try:
+            return self._running().throw(value if value is not None else kind)
+        except BaseException:
+            self._ear.given_up()
+            raise
+
+    def close(self) -> None:
+        """As of a coroutine: stop listening."""
+        self._ear.runtime = None
+        if self._steps is not None:
+            self._steps.close()
+        self._ear.given_up()
+
+    def __repr__(self) -> str:
+        ear = self._ear
+        state = 'over' if ear.over else 'waiting'
+        return f'<once {ear._event!r} of {ear._emitter!r}, {state}>'
+
+    def __del__(self) -> None:
+        self._ear.dropped()
+
+
+class Series(AsyncIterator[list[Any]]):
+    """What :func:`on` returns."""
+
+    __slots__ = ('__weakref__', '_ear')
+
+    def __init__(self, ear: Ear) -> None:
+        self._ear = ear
+
+    async def __anext__(self) -> list[Any]:
+        ear = self._ear
+        while not ear.heard and not ear.over:
+            await _Next(ear)
+        ear.runtime = None
+        if ear.heard:
+            return ear.heard.popleft()
+        error, ear.error = ear.error, None
+        if error is not None:
+            raise error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Leave the loop: what ``break`` does when the iterator is collected."""
+        ear = self._ear
+        ear.heard.clear()
+        ear.dropped()
+        ear.error = ear.runtime = None
+        ear._tell(True)
+
+    def __repr__(self) -> str:
+        ear = self._ear
+        state = 'over' if ear.over else 'listening'
+        return f'<on {ear._event!r} of {ear._emitter!r}, {state}, {len(ear.heard)} queued>'
+
+    def __del__(self) -> None:
+        self._ear.dropped()
+
+
+class _Next:
+    __slots__ = ('_ear',)
+
+    def __init__(self, ear: Ear) -> None:
+        self._ear = ear
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._ear.next()

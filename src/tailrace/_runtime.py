@@ -260,8 +260,9 @@ _local = threading.local()
 
 
 def is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
-    # inspect.iscoroutine, without the 4 ms that importing inspect takes.
-    return isinstance(value, CoroutineType)
+    """Whether ``value`` can be run as a task."""
+    # inspect.iscoroutine, without the 4 ms that importing inspect takes; or events.once().
+    return isinstance(value, (CoroutineType, Coroutine))
 
 
 def _no_loop_yet() -> asyncio.AbstractEventLoop | None:

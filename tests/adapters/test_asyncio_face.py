@@ -290,3 +290,36 @@ def test_failed_stream_handler_destroys_its_socket(run: Any) -> None:
     run(main)
     assert [type(c['exception']) for c in run.unhandled] == [KeyError]
     run.unhandled.clear()
+
+
+@pytest.mark.parametrize('how', ['close', 'abort', 'destroy', 'break'])
+def test_gone_before_it_was_made_is_made_and_lost(run: Any, how: str) -> None:
+    async def main() -> None:
+        async with connected() as (client, _):
+            protocol = Recorder()
+            transport = face.transport_for(client, protocol)
+            if how == 'close':
+                transport.close()
+            elif how == 'abort':
+                transport.abort()
+            else:
+                client.destroy(KeyError('k') if how == 'break' else None)
+            await client.wait_closed()
+            assert repr(await protocol.lost) == ("KeyError('k')" if how == 'break' else 'None')
+            assert protocol.log == ['made', 'lost']
+            transport.write(b'x')
+            transport.write_eof()
+
+    run(main)
+
+
+def test_a_writer_closed_at_once_can_be_waited_for(run: Any) -> None:
+    async def main() -> None:
+        async with listening() as server:
+            # Twice: what is still to be done in the loop decides which end comes first.
+            for _ in range(2):
+                _, writer = await face.open_connection(place(server))
+                writer.close()
+                await writer.wait_closed()
+
+    run(main)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
+import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -146,7 +148,7 @@ async def redis_server() -> AsyncIterator[str]:
         subprocess.Popen, command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        while not os.path.exists(path):
+        while not accepts(path):
             assert process.poll() is None
             await asyncio.sleep(0.01)
         yield path
@@ -155,6 +157,21 @@ async def redis_server() -> AsyncIterator[str]:
         await asyncio.to_thread(process.wait)
         shutil.rmtree(folder)
         await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def accepts(path: str) -> bool:
+    """Whether somebody listens: the file is there with bind(), before listen()."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(path) == 0
+
+
+def test_a_socket_file_alone_is_no_server(tmp_path: Path) -> None:
+    path = str(tmp_path / 's')
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+        assert not accepts(path)
+        sock.listen()
+        assert accepts(path)
 
 
 async def ask(sock: Socket, *words: bytes) -> Any:
@@ -221,9 +238,16 @@ def test_redis_py_on_asyncio_streams_of_ours(run: Any) -> None:
 # -- PostgreSQL ----------------------------------------------------------------------------------
 
 
-def _postgres() -> str | None:
-    found = sorted(glob.glob('/usr/lib/postgresql/*/bin/initdb'))
-    return str(Path(found[-1]).parent) if found else None
+def _postgres() -> Path | None:
+    """The folder with its programs: on the PATH, or where Debian keeps each version."""
+    named = [shutil.which('initdb')]
+    packaged = sorted(
+        glob.glob('/usr/lib/postgresql/*/bin/initdb'), key=lambda p: int(p.split('/')[4])
+    )
+    for initdb in [*named, *reversed(packaged)]:
+        if initdb is not None and Path(initdb).resolve().with_name('postgres').exists():
+            return Path(initdb).resolve().parent
+    return None
 
 
 @asynccontextmanager
@@ -235,6 +259,8 @@ async def postgres() -> AsyncIterator[int]:
     user = None
     if os.getuid() == 0:  # the server refuses to run as root
         user = 'postgres'
+        if user not in {entry.pw_name for entry in pwd.getpwall()}:
+            pytest.skip('PostgreSQL does not run as root, and there is no user postgres')
     folder = tempfile.mkdtemp()
     if user:
         shutil.chown(folder, user)

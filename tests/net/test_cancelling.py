@@ -1,104 +1,88 @@
-"""Cancelling at every suspension point of every awaitable leaves nothing behind.
-
-Each case is run once for each point at which its coroutine suspends, and in two ways: cancelled
-while it waits, and cancelled at the moment it would go on. Afterwards there must be no listener, no
-task, no data and no connection less than before; ``run`` and the leak guard look for the rest.
-"""
+"""Cancelling sockets and servers wherever they wait leaves nothing behind (``cancelling.py``)."""
 
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tailrace import EventEmitter, Server, Socket, events, net
+from tailrace import Server, Socket, net
 
+from ..cancelling import WAYS, Case, Make, by_turns, drive, settle
 from .pairs import connected, dial, listening
 
-
-class Cancelled(Exception):
-    """The coroutine got to the point and was cancelled there."""
-
-
-@types.coroutine
-def cancelled_at(awaitable: Awaitable[Any], point: int, late: bool) -> Generator[Any, Any, Any]:
-    """Drive ``awaitable`` and throw CancelledError into it at its suspension ``point``.
-
-    ``late``: what it waits for happens first.
-    """
-    steps = awaitable.__await__()
-    try:
-        for _ in range(point):
-            yield next(steps)
-        waited = next(steps)
-    except StopIteration as stop:
-        return stop.value
-    if late:
-        yield waited
-    elif asyncio.isfuture(waited):
-        waited._asyncio_future_blocking = False
-    try:
-        steps.throw(asyncio.CancelledError())
-    except asyncio.CancelledError:
-        raise Cancelled from None
-    except StopIteration:
-        raise AssertionError('it swallowed its cancellation') from None
-    raise AssertionError('it went on waiting after its cancellation')
-
-
-def listeners(*emitters: EventEmitter) -> list[Any]:
-    return [
-        {name: emitter.listeners(name) for name in emitter.event_names()} for emitter in emitters
-    ]
-
-
-async def settle() -> None:
-    for _ in range(30):
-        await asyncio.sleep(0)
-
-
-Case = tuple[Callable[[], Awaitable[Any]], Callable[[], object], list[EventEmitter]]
+DATA = b'abcdefgh\n'
 
 
 @asynccontextmanager
 async def reading(call: Callable[[Socket], Awaitable[Any]]) -> AsyncIterator[Case]:
-    """A read that waits twice; ``go`` brings what it waits for."""
+    """A read of nine bytes, which come one by one."""
     async with connected() as (client, accepted):
-        client.write(b'ab')
-        while not accepted.readable_length:
-            await asyncio.sleep(0)
-
-        def go() -> None:
-            client.write(b'cdefgh\n')
-
-        yield lambda: call(accepted), go, [accepted]
-        while accepted.readable_length < 9:
-            accepted.read(0)
-            await asyncio.sleep(0)
-        assert accepted.read() == b'abcdefgh\n'
+        client.set_no_delay()
+        case = Case(lambda: call(accepted), by_turns(client.write, [b'%c' % c for c in DATA]))
+        case.emitters = (accepted,)
+        yield case
+        if case.cancelled:
+            assert await accepted.read_exactly(9) == DATA
+        accepted.unshift(b'back')
+        client.write(b'!')
+        assert await accepted.read_exactly(5) == b'back!'
         assert accepted.readable_high_water_mark == 65536
 
 
 @asynccontextmanager
-async def chunks() -> AsyncIterator[Case]:
+async def reading_text() -> AsyncIterator[Case]:
     async with connected() as (client, accepted):
-        iterator = accepted.iterator(destroy_on_return=False)
-        yield lambda: anext(iterator), lambda: client.write(b'x'), []
-        assert await anext(iterator) == b'x'
-        await iterator.aclose()
-        await settle()
-        assert accepted.event_names() == ['end']
+        client.set_no_delay()
+        accepted.set_encoding('utf8')
+        pieces = [b'%c' % byte for byte in 'äöüß\n'.encode()]
+        case = Case(lambda: accepted.read_line(), by_turns(client.write, pieces), accepted)
+        yield case
+        if case.cancelled:
+            assert await accepted.read_exactly(5) == 'äöüß\n'
+
+
+@asynccontextmanager
+async def chunks(whole: bool) -> AsyncIterator[Case]:
+    """``whole``: the loop, which destroys the socket when it is left; else one step of it."""
+    async with connected() as (client, accepted):
+        if whole:
+
+            async def loop() -> None:
+                async for _ in accepted:
+                    pass
+
+            client.on('error', lambda: None)  # it may write to one who has left
+
+            def go() -> None:
+                by_turns(client.write, [b'x'] * 5)()
+                asyncio.get_running_loop().call_later(0.005, client.end)
+
+            yield Case(loop, go)
+            await accepted.wait_closed()
+        else:
+            iterator = accepted.iterator(destroy_on_return=False)
+            case = Case(lambda: anext(iterator), lambda: client.write(b'x'))
+            yield case
+            if case.cancelled:
+                assert await anext(iterator) == b'x'
+            await iterator.aclose()
+            await settle()
+            assert accepted.event_names() == ['end']
 
 
 @asynccontextmanager
 async def draining() -> AsyncIterator[Case]:
     async with connected() as (client, accepted):
-        client.write(b'x' * 20_000_000)
-        yield client.drain, accepted.resume, [client]
+        client.write(b'x' * 8_000_000)
+        yield Case(client.drain, accepted.resume, client)
         accepted.resume()
         await client.drain()
 
@@ -106,78 +90,187 @@ async def draining() -> AsyncIterator[Case]:
 @asynccontextmanager
 async def waiting_for_close(call: Callable[[Socket], Awaitable[Any]]) -> AsyncIterator[Case]:
     async with connected() as (client, accepted):
-        yield lambda: call(accepted), client.destroy, [accepted]
+        yield Case(lambda: call(accepted), client.destroy, accepted)
 
 
 @asynccontextmanager
-async def connecting(host: str) -> AsyncIterator[Case]:
-    async with listening() as server:
-        sock = net.connect(port=server.address().port, host=host)
-        yield lambda: sock, lambda: None, []
+async def connecting(**options: Any) -> AsyncIterator[Case]:
+    """Cancelled, the socket is destroyed, and may be connected again."""
+    async with listening('unix' if 'path' in options else 'tcp') as own:
+        if 'path' in options:
+            options['path'] = own.address()
+        else:
+            options['port'] = own.address().port
+        sock: Any = None
+
+        async def call() -> None:
+            nonlocal sock
+            sock = net.connect(**options)
+            await sock
+
+        case = Case(call, lambda: None)
+        yield case
+        if case.cancelled:
+            await sock.wait_closed()
+            assert sock.destroyed
+            assert not sock.connecting
+            assert await sock.connect(**options) is sock
+        sock.destroy()
         await sock.wait_closed()
-        assert sock.destroyed
-        await settle()
+        for left in list(own._sockets):
+            left.destroy()
+
+
+def answer(*addresses: str, later: bool = False) -> Callable[..., None]:
+    """A lookup function."""
+
+    def lookup(_: str, options: Any, callback: Any) -> None:
+        found = [{'address': a, 'family': 6 if ':' in a else 4} for a in addresses]
+        if later:
+            asyncio.get_running_loop().call_later(0.002, callback, None, found)
+        else:
+            callback(None, found)
+
+    return lookup
+
+
+async def slow_answer(_: str, __: Any) -> Any:
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    return [{'address': '127.0.0.1', 'family': 4}]
+
+
+async def tolerant(awaitable: Awaitable[Any]) -> None:
+    try:
+        await awaitable
+    except OSError:
+        pass
 
 
 @asynccontextmanager
-async def failing() -> AsyncIterator[Case]:
+async def failing(**options: Any) -> AsyncIterator[Case]:
     async with listening() as server:
         port = server.address().port
-        server.close()
-        sock = net.connect(port=port, host='127.0.0.1')
-        yield lambda: sock, lambda: sock.once('error', lambda: None), []
-        await sock.wait_closed()
+    sock = net.connect(port=port, host='127.0.0.1', **options)
+    yield Case(lambda: tolerant(sock), lambda: None)
+    await sock.wait_closed()
 
 
 @asynccontextmanager
-async def starting_to_listen() -> AsyncIterator[Case]:
+async def starting_to_listen(path: bool, host: str) -> AsyncIterator[Case]:
     server = net.create_server()
     before = server.event_names()
-    server.listen(0, 'localhost')
-    yield lambda: server, lambda: None, []
-    await settle()
-    assert not server.listening
-    assert server.event_names() == before
+    with tempfile.TemporaryDirectory() as folder:
+        place = [os.path.join(folder, 's')] if path else [0, host]
+
+        async def call() -> None:
+            await server.listen(*place)
+
+        case = Case(call, lambda: None)
+        yield case
+        await settle()
+        assert server.listening is not case.cancelled
+        assert server.event_names() == before
+        server.close()
+        await server.listen(*place)  # it can be used again
+        await server.close_all(0)
 
 
 @asynccontextmanager
 async def serving(
-    call: Callable[[Server], Awaitable[Any]], late: bool, closed: bool
+    call: Callable[[Server], Awaitable[Any]], stays_open: bool
 ) -> AsyncIterator[Case]:
+    """A server with a connection that stays until ``go``."""
     async with listening() as server:
         client = await dial(server)
         await settle()
 
         def go() -> None:
-            assert server.listening is not closed or late
-            server.close()
-            client.destroy()
+            if server.listening:
+                server.close()
+            asyncio.get_running_loop().call_soon(client.destroy)
 
-        yield lambda: call(server), go, [server]
+        case = Case(lambda: call(server), go, server)
+        yield case
+        if case.cancelled and not client.destroyed:
+            assert await server.get_connections() == 1
 
 
 @asynccontextmanager
-async def accepting() -> AsyncIterator[Case]:
+async def serving_by_tasks() -> AsyncIterator[Case]:
+    """close_all() with a handler that takes its time to end."""
+    ended: list[bool] = []
+
+    async def handler(sock: Socket) -> None:
+        try:
+            await sock.read_line()
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):  # its connection is gone
+                await settle()
+            await settle()
+            ended.append(True)
+
+    async with listening('tcp', handler) as server:
+        client = await dial(server)
+        await settle()
+        case = Case(server.close_all, client.destroy, server)
+        yield case
+        assert case.cancelled or ended
+        client.destroy()
+        await server.close_all()
+
+
+@asynccontextmanager
+async def counting() -> AsyncIterator[Case]:
+    """A count that a child process has to be asked for."""
+
+    class Holder:
+        def count(self, done: Any) -> None:
+            asked.append(done)
+
+        def when_empty(self, done: Any) -> None:
+            done()
+
+    asked: list[Any] = []
+    async with listening() as server:
+        server._holders.append(Holder())
+
+        def go() -> None:
+            for done in asked:
+                done(None, 3)
+            if not asked and server.listening:
+                asyncio.get_running_loop().call_soon(go)
+
+        yield Case(lambda: server.get_connections(), go, server)
+        server._holders.clear()
+
+
+@asynccontextmanager
+async def accepting(stops: bool) -> AsyncIterator[Case]:
+    """Whoever is cancelled leaves the connection to the next one who asks."""
     async with listening() as server:
         arrivals = aiter(server)
         clients: list[Socket] = []
-        yield lambda: anext(arrivals), lambda: clients.append(_dialled(server)), []
-        sock = await anext(arrivals)
-        await settle()
-        assert await server.get_connections() == 1
-        sock.destroy()
-        clients[0].destroy()
+        port = server.address().port
+        case = Case(
+            lambda: anext(arrivals),
+            lambda: clients.append(net.connect(port=port, host='127.0.0.1')),
+        )
+        yield case
+        if stops and case.cancelled:
+            server.close()
+            with pytest.raises(StopAsyncIteration):
+                await anext(arrivals)
+            await server.wait_closed()
+        else:
+            if case.cancelled:
+                await anext(arrivals)
+            await settle()
+            assert await server.get_connections() == 1
+        clients[0].on('error', lambda: None)
+        for sock in [*clients, *server._sockets]:
+            sock.destroy()
         await clients[0].wait_closed()
-
-
-def _dialled(server: Server) -> Socket:
-    return net.connect(port=server.address().port, host='127.0.0.1')
-
-
-@asynccontextmanager
-async def an_event(call: Callable[[EventEmitter], Awaitable[Any]]) -> AsyncIterator[Case]:
-    emitter = EventEmitter()
-    yield lambda: call(emitter), lambda: emitter.emit('x', 1), [emitter]
 
 
 async def leaves(context: Any) -> None:
@@ -185,97 +278,56 @@ async def leaves(context: Any) -> None:
         pass
 
 
-async def first_of_on(emitter: EventEmitter) -> Any:
-    iterator = events.on(emitter, 'x')
-    try:
-        return await anext(iterator)
-    finally:
-        await iterator.aclose()
-
-
-CASES: dict[str, Callable[[bool], Any]] = {
-    'read_exactly': lambda _: reading(lambda s: s.read_exactly(9)),
-    'read_until': lambda _: reading(lambda s: s.read_until(b'h\n')),
-    'read_line': lambda _: reading(lambda s: s.read_line()),
-    'async for chunk': lambda _: chunks(),
-    'drain': lambda _: draining(),
-    'wait_closed': lambda _: waiting_for_close(lambda s: s.wait_closed()),
-    'async_dispose': lambda _: waiting_for_close(lambda s: s.async_dispose()),
-    'async with sock': lambda _: waiting_for_close(leaves),
-    'connect': lambda _: connecting('127.0.0.1'),
-    'connect by name': lambda _: connecting('localhost'),
-    'connect refused': lambda _: failing(),
-    'listen': lambda _: starting_to_listen(),
-    'serve_forever': lambda late: serving(lambda s: s.serve_forever(), late, True),
-    'server wait_closed': lambda late: serving(lambda s: s.wait_closed(), late, False),
-    'close_all': lambda late: serving(lambda s: s.close_all(), late, True),
-    'close_all deadline': lambda late: serving(lambda s: s.close_all(60_000), late, True),
-    'async with server': lambda late: serving(leaves, late, True),
-    'async for sock': lambda _: accepting(),
-    'events.once': lambda _: an_event(lambda e: events.once(e, 'x')),
-    'events.on': lambda _: an_event(first_of_on),
+CASES: dict[str, Make] = {
+    'Socket.read_exactly': partial(reading, lambda s: s.read_exactly(9)),
+    'Socket.read_until': partial(reading, lambda s: s.read_until(b'h\n')),
+    'Socket.read_line': partial(reading, lambda s: s.read_line()),
+    'Socket.read_line of text': reading_text,
+    'Socket.__aiter__': partial(chunks, False),
+    'Socket.__aiter__ to the end': partial(chunks, True),
+    'Socket.drain': draining,
+    'Socket.wait_closed': partial(waiting_for_close, lambda s: s.wait_closed()),
+    'Socket.async_dispose': partial(waiting_for_close, lambda s: s.async_dispose()),
+    'Socket.__aenter__': partial(waiting_for_close, leaves),
+    'Socket.__aexit__': partial(waiting_for_close, lambda s: s.__aexit__()),
+    'Socket.__await__': partial(connecting, host='127.0.0.1'),
+    'Socket.__await__ by name': partial(connecting, host='localhost'),
+    'Socket.__await__ by a path': partial(connecting, path='x'),
+    'Socket.__await__ by a slow lookup': partial(
+        connecting, host='x.test', lookup=answer('127.0.0.1', later=True)
+    ),
+    'Socket.__await__ by a coroutine lookup': partial(
+        connecting, host='x.test', lookup=slow_answer
+    ),
+    'Socket.__await__ with several addresses': partial(
+        connecting, host='x.test', lookup=answer('127.0.0.2', '::1', '127.0.0.3', '127.0.0.1')
+    ),
+    'Socket.__await__ with several addresses in a race': partial(
+        connecting,
+        host='x.test',
+        lookup=answer('127.0.0.2', '::1', '127.0.0.1', later=True),
+        auto_select_family='race',
+    ),
+    'Socket.__await__ with a limit': partial(connecting, host='127.0.0.1', connect_timeout=60_000),
+    'Socket.__await__ refused': failing,
+    'Server.__await__': partial(starting_to_listen, False, '127.0.0.1'),
+    'Server.__await__ by name': partial(starting_to_listen, False, 'localhost'),
+    'Server.__await__ at a path': partial(starting_to_listen, True, ''),
+    'Server.serve_forever': partial(serving, lambda s: s.serve_forever(), False),
+    'Server.wait_closed': partial(serving, lambda s: s.wait_closed(), True),
+    'Server.close_all': partial(serving, lambda s: s.close_all(), False),
+    'Server.close_all with a deadline': partial(serving, lambda s: s.close_all(60_000), False),
+    'Server.close_all of handlers': serving_by_tasks,
+    'Server.async_dispose': partial(serving, lambda s: s.async_dispose(), False),
+    'Server.__aenter__': partial(serving, leaves, False),
+    'Server.__aexit__': partial(serving, lambda s: s.__aexit__(), False),
+    'Server.__aiter__': partial(accepting, False),
+    'Server.__aiter__ until closed': partial(accepting, True),
+    'Server.get_connections': counting,
 }
 
 
-@pytest.mark.parametrize('late', [False, True], ids=['waiting', 'going on'])
+@pytest.mark.parametrize('way', WAYS)
 @pytest.mark.parametrize('name', CASES)
-def test_cancelling_leaves_nothing_behind(run: Any, name: str, late: bool) -> None:
-    async def attempt(point: int) -> bool:
-        """Whether the coroutine had so many suspension points."""
-        async with CASES[name](late) as (call, go, emitters):
-            before = listeners(*emitters)
-            if late:
-                asyncio.get_running_loop().call_soon(go)
-            try:
-                await cancelled_at(call(), point, late)
-            except Cancelled:
-                await settle()
-                assert listeners(*emitters) == before
-                if not late:
-                    go()
-                return True
-            raise AssertionError(f'{name} has {point} suspension points, none was cancelled')
-
-    async def main() -> None:
-        assert await attempt(0)
-
-    run(main, timeout=5)
-
-
-@pytest.mark.parametrize('late', [False, True], ids=['waiting', 'going on'])
-def test_second_suspension_of_a_read_too(run: Any, late: bool) -> None:
-    async def main() -> None:
-        async with connected() as (client, accepted):
-            client.write(b'ab')
-            while not accepted.readable_length:
-                await asyncio.sleep(0)
-            before = listeners(accepted)
-            loop = asyncio.get_running_loop()
-            loop.call_later(0.01, client.write, b'cd')
-            if late:
-                loop.call_later(0.05, client.write, b'ef')
-            # 'readable' tells at once of what is there already, so the second wait is for 'cd'
-            # or for 'ef'.
-            with pytest.raises(Cancelled):
-                await cancelled_at(accepted.read_exactly(100), 1, late)
-            await settle()
-            assert listeners(accepted) == before
-            while accepted.readable_length < 4:
-                await asyncio.sleep(0)
-            assert accepted.read(4) == b'abcd'
-
-    run(main)
-
-
-def test_the_driver_notices_a_coroutine_that_swallows(run: Any) -> None:
-    async def stubborn() -> None:
-        try:
-            await asyncio.sleep(1000)
-        except asyncio.CancelledError:
-            pass
-
-    async def main() -> None:
-        with pytest.raises(AssertionError, match='swallowed'):
-            await cancelled_at(stubborn(), 0, False)
-
-    run(main)
+def test_cancelling_leaves_nothing_behind(run: Any, name: str, way: str) -> None:
+    assert run(drive, CASES[name], way, run.unhandled, timeout=4)

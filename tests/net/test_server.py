@@ -636,6 +636,16 @@ def test_gen15_await_does_not_wait_for_ever(run: Any) -> None:
     run(main)
 
 
+@pytest.mark.parametrize('host', ['127.0.0.1', 'localhost'])
+def test_gen15_await_right_after_close_is_not_ended_by_its_close(run: Any, host: str) -> None:
+    async def main() -> None:
+        server = await net.create_server().listen(0, host)
+        assert (await server.close().listen(0, host)).listening
+        await stopped(server)
+
+    run(main)
+
+
 def test_gen15_async_for_gives_every_connection(run: Any) -> None:
     async def main() -> None:
         server = net.create_server()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import tailrace
-from tailrace import EventEmitter, errors, testing
+from tailrace import EventEmitter, errors, net, testing
 from tailrace.testing import FakeClock, Faults, Trace, socket_pair
 
 
@@ -217,7 +221,7 @@ def test_a_timer_from_before_stands_still(run: Any) -> None:
     run(main)
 
 
-def test_connect_timeout_by_the_fake_clock(run: Any) -> None:
+def test_deadline_of_close_all_by_the_fake_clock(run: Any) -> None:
     async def main() -> None:
         with FakeClock() as clock:
             closing = asyncio.ensure_future(_close_all_with_deadline())
@@ -238,6 +242,162 @@ async def _close_all_with_deadline() -> int:
         count = await server.close_all(1_000_000)
         client.destroy()
         return count
+
+
+@contextlib.contextmanager
+def black_hole(address: str = '127.0.0.1', port: int = 0) -> Iterator[int]:
+    """A port where nobody answers: its queue of connections is full, so the kernel drops a SYN."""
+    with contextlib.ExitStack() as stack:
+        hole = stack.enter_context(socket.socket())
+        hole.bind((address, port))
+        hole.listen(0)
+        # A queue of 0 takes one connection on Linux, more elsewhere.
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        yield hole.getsockname()[1]
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='fills the queue of a port as Linux has it')
+def test_connect_timeout_by_the_fake_clock(run: Any) -> None:
+    async def main() -> None:
+        with black_hole() as port, FakeClock() as clock:
+            sock = net.connect(port, '127.0.0.1', connect_timeout=30_000)
+            trace = Trace().watch(sock, 'connectionAttemptTimeout', 'error', 'close')
+            sock.on('error', lambda: None)
+            await clock.run(29_999)
+            assert trace.names == []
+            assert sock.connecting
+            await clock.run(1)
+            with pytest.raises(TimeoutError, match='not connected within 30000 ms'):
+                await sock
+            await sock.wait_closed()
+            assert trace.names == ['connectionAttemptTimeout', 'error', 'close']
+            assert clock.next is None
+
+    run(main)
+
+
+def test_connect_timeout_of_a_lookup_by_the_fake_clock(run: Any) -> None:
+    async def main() -> None:
+        with FakeClock() as clock:
+            sock = net.connect(
+                1, 'x.test', lookup=lambda name, options, callback: None, connect_timeout=5_000
+            )
+            waiting = asyncio.ensure_future(sock._wait_connected())
+            await clock.run(4_999)
+            assert not waiting.done()
+            clock.advance(1)
+            with pytest.raises(TimeoutError):
+                await waiting
+            await sock.wait_closed()
+
+    run(main)
+
+
+def test_no_connect_timeout_after_the_connection(run: Any) -> None:
+    async def main() -> None:
+        async with await tailrace.create_server().listen(0, '127.0.0.1') as server:
+            with FakeClock() as clock:
+                port = server.address().port
+                sock = await net.connect(port, '127.0.0.1', connect_timeout=5_000)
+                assert clock.next is None
+                await clock.run(10_000)
+                assert sock.ready_state == 'open'
+                ended(sock)
+                await server.close_all(0)
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='fills the queue of a port as Linux has it')
+@pytest.mark.parametrize('mode', [True, 'race'])
+def test_attempt_timeout_by_the_fake_clock(run: Any, mode: Any) -> None:
+    def lookup(name: str, options: Any, callback: Any) -> None:
+        found = [{'address': f'127.0.0.{n}', 'family': 4} for n in (3, 2, 1)]
+        asyncio.get_running_loop().call_soon(callback, None, found)
+
+    async def main() -> None:
+        async with await tailrace.create_server().listen(0, '127.0.0.1') as server:
+            port = server.address().port
+            with (
+                black_hole('127.0.0.2', port),
+                black_hole('127.0.0.3', port),
+                FakeClock() as clock,
+            ):
+                sock = net.connect(
+                    port,
+                    'x.test',
+                    lookup=lookup,
+                    auto_select_family=mode,
+                    auto_select_family_attempt_timeout=4_000,
+                )
+                trace = Trace().watch(sock, 'connectionAttempt', 'connectionAttemptTimeout')
+                seen = [['connectionAttempt']]
+                for _ in range(2):
+                    await clock.run(3_999)
+                    assert trace.names == seen[-1]
+                    clock.advance(1)
+                    gone = [] if mode == 'race' else ['connectionAttemptTimeout']
+                    seen.append([*seen[-1], *gone, 'connectionAttempt'])
+                    assert trace.names == seen[-1]
+                # The last one has no limit, and connects.
+                await sock
+                assert sock.remote_address == '127.0.0.1'
+                assert trace.names == seen[-1]
+                assert clock.next is None
+                ended(sock)
+                await server.close_all(0)
+
+    run(main)
+
+
+def test_idle_timeout_by_the_fake_clock(run: Any) -> None:
+    async def main() -> None:
+        with FakeClock() as clock:
+            one, two = socket_pair()
+            trace = Trace().watch(one, 'timeout')
+            two.resume()
+            one.set_timeout(timedelta(seconds=60))
+            for _ in range(3):
+                await clock.run(59_000)
+                one.write(b'still here')
+                await clock.run(0)
+            assert trace.count('timeout') == 0
+            two.write(b'what comes in counts too')
+            one.resume()
+            await clock.run(59_999)
+            assert trace.count('timeout') == 0
+            await clock.run(1)
+            assert trace.count('timeout') == 1
+            await clock.run(120_000)
+            assert trace.count('timeout') == 1  # once for each silence
+            one.write(b'and again')
+            await clock.run(60_000)
+            assert trace.count('timeout') == 2
+            one.set_timeout(0)
+            assert clock.next is None
+            ended(one, two)
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='fills the queue of a port as Linux has it')
+def test_idle_timeout_while_connecting_by_the_fake_clock(run: Any) -> None:
+    async def main() -> None:
+        with black_hole() as port, FakeClock() as clock:
+            sock = net.connect(port, '127.0.0.1', timeout=1_000)
+            trace = Trace().watch(sock, 'timeout')
+            await clock.run(999)
+            assert trace.names == []
+            await clock.run(1)
+            assert trace.names == ['timeout']
+            assert sock.connecting
+            ended(sock)
+            await sock.wait_closed()
+
+    run(main)
 
 
 # -- the trace -----------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ class SocketTransport(asyncio.Transport):
         #: connection_made was called, and nothing may be read before.
         self._made = False
         self._paused = False
+        #: 'close' has come.
+        self._gone = False
         self._error: BaseException | None = None
         self._high, self._low = HIGH_WATER, HIGH_WATER // 4
         self._keep_names(extra)
@@ -77,11 +79,13 @@ class SocketTransport(asyncio.Transport):
     # -- reading ----------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        if self._error is None and not self._sock.destroyed:
-            self._made = True
-            self._protocol.connection_made(self)
-            if not self._paused and not self._closing:
-                self._sock.resume()
+        # Also if the socket is gone by now: connection_lost follows, and may be waited for.
+        self._made = True
+        self._protocol.connection_made(self)
+        if self._gone:
+            self._on_close()
+        elif not self._paused and not self._closing:
+            self._sock.resume()
 
     def _on_data(self, chunk: bytes) -> None:
         if self._closing:
@@ -175,7 +179,7 @@ class SocketTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         """Send a FIN after what is queued; reading goes on."""
-        if not self._sock.writable_ended:
+        if not self._sock.writable_ended and not self._sock.destroyed:
             self._sock.end()
 
     # -- closing ----------------------------------------------------------------------------------
@@ -208,7 +212,7 @@ class SocketTransport(asyncio.Transport):
         self._error = error
 
     def _on_close(self) -> None:
-        self._closing = True
+        self._closing = self._gone = True
         if self._made:
             error = self._error
             self._protocol.connection_lost(error if isinstance(error, Exception) else None)

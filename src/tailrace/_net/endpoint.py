@@ -313,6 +313,8 @@ class Endpoint(Duplex):
         self._counted = (0, 0)
         self._names = None
         self._runtime = None
+        # No longer one of the server that accepted it, which would count it off twice.
+        self._server = None
         if self._timeout:
             self._start_idle()
 

@@ -450,12 +450,14 @@ class Server(TypedServer):
                 raise state_error('ERR_SERVER_NOT_RUNNING')
             return self
         try:
-            event = await first_of(self, 'listening', 'close')
+            while self._pending:
+                # A 'close' may be that of a close() before this listen().
+                await first_of(self, 'listening', 'close')
         except BaseException as error:
             if not isinstance(error, Exception):  # cancelled
                 self.close()
             raise
-        if event == 'close':
+        if self._handle is None:
             raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
 

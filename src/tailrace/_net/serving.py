@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _runtime
 from .._names import node_names
 from .._stream.stream import Stream
-from .._validate import milliseconds
+from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
 from ..events import EventEmitter
@@ -50,9 +50,21 @@ class Serving(EventEmitter):
         self._sockets: dict[Socket, bool] = {}
         #: The tasks of coroutine handlers.
         self._handlers: set[Any] = set()
+        #: Their runs for connections of our own, until those are closed.
+        self._handlings: dict[Socket, list[Handling]] = {}
         #: The connection that is being announced.
         self._announced: Any = None
         self._arrivals: Arrivals | None = None
+
+    def _connection_gone(self, sock: Socket) -> None:
+        """'close' of a connection is emitted now."""
+        for handling in self._handlings.pop(sock, ()):
+            handling._closed()
+
+    def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
+        super()._add(event, function, once, first)
+        if event == 'connection' and self._arrivals is not None:
+            self._arrivals.hold_back()
 
     # -- coroutine handlers -----------------------------------------------------------------------
 
@@ -120,21 +132,26 @@ class Serving(EventEmitter):
         Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for ``deadline``.
         """
         limit = None if deadline is None else milliseconds('deadline', deadline)
+        if limit is not None and limit > MAX_TIMEOUT:
+            out_of_range('deadline', f'at most {MAX_TIMEOUT} ms', deadline)
         destroyed = 0
 
         def expire() -> None:
             nonlocal destroyed
-            for sock in list(self._sockets):
-                destroyed += 1
-                sock.destroy()
+            for sock in left:
+                if sock in self._sockets:
+                    destroyed += 1
+                    sock.destroy()
 
         was_open = self._handle is not None or bool(self._pending)
         if was_open:
             self.close()
+        #: Not those of another listen() meanwhile.
+        left = list(self._sockets)
         timer = None
         if limit == 0:
             expire()
-        elif limit is not None and self._sockets:
+        elif limit is not None and left:
             timer = _runtime.Timer(_runtime.current(), expire, max(1.0, limit), (), False)
         try:
             if was_open or self._connections:
@@ -170,7 +187,8 @@ class Handling:
     socket: it may have listeners. When it fails, the socket is destroyed with its error, which
     thereby goes to the socket's 'error' listeners, or is uncaught. That the connection broke while
     the handler used it is reported once, to listeners or to the loop's owner, and ends no program;
-    that the program itself destroyed it is no news.
+    that the program itself destroyed it is no news. A handler that somebody else cancels leaves no
+    connection behind.
     """
 
     __slots__ = ('_server', '_sock', '_task')
@@ -179,7 +197,11 @@ class Handling:
         self._server = server
         self._sock = sock
         self._task = _runtime.spawn(coroutine, self._failed)
-        sock.on('close', self._closed)
+        if getattr(sock, '_server', None) is server:
+            # Not as a listener, which remove_all_listeners() would take away.
+            server._handlings.setdefault(sock, []).append(self)
+        else:
+            sock.on('close', self._closed)
         server._handlers.add(self._task)
         self._task.add_done_callback(self._done)
 
@@ -192,21 +214,37 @@ class Handling:
             self._task.cancel()
 
     def _done(self, _: Any) -> None:
-        self._server._handlers.discard(self._task)
-        self._sock.off('close', self._closed)
+        server, sock = self._server, self._sock
+        server._handlers.discard(self._task)
+        if self in (runs := server._handlings.get(sock, [])):
+            runs.remove(self)
+            if not runs:
+                del server._handlings[sock]
+        sock.off('close', self._closed)
+        if self._task.cancelled() and not sock.destroyed:
+            sock.destroy()
 
     def _failed(self, error: Exception) -> None:
         sock = self._sock
         if not sock.destroyed:
             sock.destroy(error)
-        elif error is sock.errored:
+            return
+        causes = [one for one in _leaves(error) if getattr(one, 'code', None) not in _GONE]
+        if causes and all(one is sock.errored for one in causes):
             # The connection broke under a handler that did not catch it: news, but no reason to
             # end a program that serves others. ECANCELED: the program itself destroyed it.
             heard = not all(map(_is_ours, sock.listeners('error')))
-            if not heard and getattr(error, 'code', None) != 'ECANCELED':
-                _runtime.current().report(error, sock)
-        elif getattr(error, 'code', None) not in _GONE:
+            if not heard and getattr(causes[0], 'code', None) != 'ECANCELED':
+                _runtime.current().report(causes[0], sock)
+        elif causes:
             raise error
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    """What a task group of the handler wraps; one error by itself is its own."""
+    if isinstance(error, ExceptionGroup):
+        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [error]
 
 
 def _is_ours(function: Callable[..., Any]) -> bool:

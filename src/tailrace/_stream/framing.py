@@ -125,7 +125,8 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
             if at >= 0 and (limit is None or end <= limit):
                 return _taken(stream, end)
             keep = max(0, len(data) - len(mark) + 1)
-            if limit is not None and len(data) >= limit:
+            # A line may be as long as the limit and have no end: the stream's may come next.
+            if limit is not None and len(data) >= limit + (separator is None):
                 raise LimitOverrunError(at if at >= 0 else keep, limit)
             if reader is None:
                 reader = _Reader(stream)

@@ -202,7 +202,7 @@ class Link(WriteSide):
             server._connection_closed(self)
 
     def _closed_well(self) -> None:
-        self._life |= L_CLOSE_EMITTED | L_GONE
+        mark_gone(self)
         self.emit('close', False)
 
     def _closed_by_error(self) -> None:
@@ -211,13 +211,21 @@ class Link(WriteSide):
         ticks(self).soon(self._closed_failed)
 
     def _closed_failed(self) -> None:
-        self._life |= L_CLOSE_EMITTED | L_GONE
+        mark_gone(self)
         self.emit('close', True)
 
     def _closed_unused(self) -> None:
         # A socket that never had a handle: its 'close' has no argument.
-        self._life |= L_CLOSE_EMITTED | L_GONE
+        mark_gone(self)
         self.emit('close')
+
+
+def mark_gone(stream: Link) -> None:
+    """'close' is emitted now."""
+    stream._life |= L_CLOSE_EMITTED | L_GONE
+    server = stream._server
+    if server is not None and server._handlings:
+        server._connection_gone(stream)
 
 
 def init_link(stream: Link) -> None:

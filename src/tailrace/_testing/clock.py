@@ -6,6 +6,7 @@ goes on as always.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import time
 from datetime import timedelta
@@ -114,8 +115,6 @@ class FakeClock:
         target = self._time + milliseconds('ms', ms) / 1000
         while True:
             for _ in range(TURNS):
-                future = _runtime.new_future()
-                self._runtime.loop.call_soon(future.set_result, None)
-                await future
+                await asyncio.sleep(0)
             if not self._step(target):
                 return
