@@ -58,6 +58,7 @@ class Holder(Protocol):
 
     def describe(self) -> tuple[str, str]:
         """Kind and address, for :func:`active_resources`: ``('server', '127.0.0.1:80')``."""
+        ...
 
 
 class Runtime(Ticks):
@@ -467,6 +468,10 @@ class Timer:
         state = 'cleared' if self._fn is None else 'waiting' if self.number >= 0 else 'fired'
         return f'<Timer {kind} {ms} {state}{"" if self._refed else " unref"}>'
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isEntry = is_entry
+        hasRef = has_ref
+
 
 @node_names
 class Immediate:
@@ -521,6 +526,9 @@ class Immediate:
     def __repr__(self) -> str:
         return f'<Immediate {"done" if self._fn is None else "waiting"}>'
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        hasRef = has_ref
+
 
 def set_timeout(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
     """Call ``fn(*args)`` once, ``ms`` milliseconds (or a timedelta) from now.
@@ -569,7 +577,7 @@ def active_resources() -> list[Record]:
     ``address`` what it stands for, ``since`` how many ms it has been active.
     """
     now = time.monotonic()
-    out = []
+    out: list[Record] = []
     for holder, since in current().holders.items():
         kind, address = holder.describe()
         out.append(Record(kind=kind, address=address, since=round((now - since) * 1000, 3)))

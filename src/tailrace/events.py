@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _runtime
 from ._compiled import mypyc_attr
@@ -63,6 +63,18 @@ class EventEmitter:
     """
 
     __slots__ = ('_events', '_max_listeners', '_warned')
+
+    # Node's spellings (see node_names): types only, so that a compiler leaves them alone.
+    addListener: ClassVar[Callable[..., Any]]
+    prependListener: ClassVar[Callable[..., Any]]
+    prependOnceListener: ClassVar[Callable[..., Any]]
+    removeListener: ClassVar[Callable[..., Any]]
+    removeAllListeners: ClassVar[Callable[..., Any]]
+    rawListeners: ClassVar[Callable[[EventEmitter, Any], list[Callable[..., Any]]]]
+    listenerCount: ClassVar[Callable[..., int]]
+    eventNames: ClassVar[Callable[[EventEmitter], list[Any]]]
+    setMaxListeners: ClassVar[Callable[..., Any]]
+    getMaxListeners: ClassVar[Callable[[EventEmitter], int | float]]
 
     def __init__(self) -> None:
         self._init_events()
@@ -347,6 +359,12 @@ def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[...,
     """The functions that listen for ``event`` on ``emitter``."""
     return emitter.listeners(event)
 
+
+if TYPE_CHECKING:
+    defaultMaxListeners = default_max_listeners
+    errorMonitor = error_monitor
+    getEventListeners = get_event_listeners
+    setDefaultMaxListeners = set_default_max_listeners
 
 # Node's spellings. Not by assignment: a type checker would take every name for one; and not behind
 # TYPE_CHECKING: a compiler would leave it out.

@@ -10,7 +10,7 @@ stream calls ``write`` of the handle itself: no code of this file runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import _runtime
@@ -222,14 +222,18 @@ class Endpoint(Duplex):
         """``onread``: receive into the user's own buffer (SK-07 to SK-09)."""
         if onread is None:
             return
-        get = onread.get if hasattr(onread, 'get') else lambda name: getattr(onread, name, None)
-        buffer, callback = get('buffer'), get('callback')
+        options: Mapping[str, Any]
+        if hasattr(onread, 'get'):
+            options = onread
+        else:
+            options = {name: getattr(onread, name, None) for name in ('buffer', 'callback')}
+        buffer, callback = options.get('buffer'), options.get('callback')
         if not callable(callback):
             return
         if callable(buffer):
             self._buffer_source = buffer
         elif isinstance(buffer, (bytearray, memoryview)):
-            self._buffer_source = lambda: buffer
+            self._buffer_source = _always(buffer)
         else:
             return
         self._on_buffer = callback
@@ -299,8 +303,12 @@ class Endpoint(Duplex):
         if handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
-            give = handle.writev if isinstance(data, list) else handle.write
-            self._give(give(data, _code_callback(callback, 'write')), callback)
+            done = _code_callback(callback, 'write')
+            chunks: Any = data
+            if isinstance(data, list):
+                self._give(handle.writev(chunks, done), callback)
+            else:
+                self._give(handle.write(data, done), callback)
 
     def _fail_held(self) -> None:
         self.off('connect', self._send_held)
@@ -387,7 +395,7 @@ class Endpoint(Duplex):
         if had_error is None:
             self.emit('close')
         else:
-            self.emit('close', had_error)
+            self.emit('close', had_error)  # pyright: ignore[reportDeprecated] - see TypedSocket
 
     def _close_nt(self) -> None:
         # 'close' follows the handle's own closing, see _closed.
@@ -553,3 +561,7 @@ def _code_callback(
         callback(None if code == DONE else system_error(code, syscall))
 
     return done
+
+
+def _always(buffer: Any) -> Callable[[], Any]:
+    return lambda: buffer

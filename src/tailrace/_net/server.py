@@ -73,12 +73,12 @@ class Server(TypedServer):
     def __init__(
         self,
         options: Any = None,
-        connection_listener: Any = None,
+        listener: Any = None,
         /,
         **keywords: Unpack[ServerOptions],
     ) -> None:
         super().__init__()
-        opts, listener = server_call(options, connection_listener, dict(keywords))
+        opts, callback = server_call(options, listener, dict(keywords))
         self.allow_half_open = bool(opts.get('allow_half_open'))
         self.pause_on_connect = bool(opts.get('pause_on_connect'))
         self.no_delay = bool(opts.get('no_delay'))
@@ -108,8 +108,8 @@ class Server(TypedServer):
         self._sent_to_children = False
         self._refed = True
         self._init_serving()
-        if listener is not None:
-            self.on('connection', listener)
+        if callback is not None:
+            self.on('connection', callback)
 
     # -- listening --------------------------------------------------------------------------------
 
@@ -461,6 +461,19 @@ class Server(TypedServer):
         state = f'listening on {place}' if self._handle is not None else 'not listening'
         return f'<{type(self).__name__} {state}, {self._connections} connections>'
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        allowHalfOpen: bool
+        pauseOnConnect: bool
+        noDelay: bool
+        keepAlive: bool
+        keepAliveInitialDelay: Any
+        highWaterMark: int | float
+        blockList: BlockList | None
+        getConnections = get_connections
+        maxConnections = max_connections
+        dropMaxConnection = drop_max_connection
+        asyncDispose = async_dispose
+
 
 def _ends(handle: StreamHandle) -> Record | None:
     """Both addresses of a connection, for 'drop' (SV-07 to SV-14); None on a Unix socket."""
@@ -474,10 +487,10 @@ def _ends(handle: StreamHandle) -> Record | None:
 
 
 def create_server(
-    options: Any = None, connection_listener: Any = None, /, **keywords: Unpack[ServerOptions]
+    options: Any = None, listener: Any = None, /, **keywords: Unpack[ServerOptions]
 ) -> Server:
     """Make a server; it listens once :meth:`Server.listen` is called (MF-01).
 
     Arguments as of :class:`Server`.
     """
-    return Server(options, connection_listener, **keywords)
+    return Server(options, listener, **keywords)

@@ -166,6 +166,11 @@ class Serving(EventEmitter):
             finally:
                 left[0].remove_done_callback(done)
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        serveForever = serve_forever
+        waitClosed = wait_closed
+        closeAll = close_all
+
 
 class Handling:
     """One run of a coroutine handler for one connection.

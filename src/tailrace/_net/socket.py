@@ -6,7 +6,7 @@ What it does is in ``endpoint.py``; here are the names that users call, what the
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from .._handles import StreamHandle
@@ -15,7 +15,7 @@ from .._stream.encodings import encode
 from .._stream.readable import describe
 from .._stream.state import L_DESTROYED, L_GONE, R_STOPPED, W_FINISHED
 from .._stream.writable import Writable
-from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
+from .._validate import MAX_TIMEOUT, check_callable, check_int, is_mapping, milliseconds
 from .._waiting import first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
@@ -131,7 +131,8 @@ class Socket(TypedSocket):
 
         Forms and errors as ``Writable.end``. While connecting the FIN waits for the connection.
         """
-        return Writable.end(self, chunk, encoding, callback)
+        Writable.end(self, chunk, encoding, callback)
+        return self
 
     def pause(self) -> Self:
         """Stop 'data' events; the kernel's buffer fills and the sender slows down (SK-27)."""
@@ -209,7 +210,7 @@ class Socket(TypedSocket):
         if options.keys() - {'initialDelay'}:
             raise TypeError(f'set_keep_alive() got an unexpected keyword: {min(options)!r}')
         initial_delay = options.get('initialDelay', initial_delay)
-        if isinstance(enable, Mapping):
+        if is_mapping(enable):
             given = enable
             enable = given.get('enable', False)
             initial_delay = given.get('initialDelay', given.get('initial_delay', 0))
@@ -330,7 +331,10 @@ class Socket(TypedSocket):
         count = self._counted[1] if self._handle is None else self._handle.bytes_written
         if self._held_write is not None:
             data = self._held_write[0]
-            count += sum(map(len, data)) if isinstance(data, list) else len(data)
+            parts: Any = data
+            if not isinstance(data, list):
+                parts = [data]
+            count += sum(map(len, parts))
         for chunk, encoding, _, _ in self._w_buf or ():
             count += len(encode(chunk, encoding) if isinstance(chunk, str) else chunk)
         return count
@@ -434,6 +438,27 @@ class Socket(TypedSocket):
             code = 'ERR_SOCKET_CLOSED' if destroyed else 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION'
             raise self._error or state_error(code)
         return self
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        resetAndDestroy = reset_and_destroy
+        destroySoon = destroy_soon
+        setTimeout = set_timeout
+        setNoDelay = set_no_delay
+        setKeepAlive = set_keep_alive
+        setTypeOfService = set_type_of_service
+        getTypeOfService = get_type_of_service
+        blockList = block_list
+        readyState = ready_state
+        autoSelectFamilyAttemptedAddresses = auto_select_family_attempted_addresses
+        bytesRead = bytes_read
+        bytesWritten = bytes_written
+        bufferSize = buffer_size
+        localAddress = local_address
+        localPort = local_port
+        localFamily = local_family
+        remoteAddress = remote_address
+        remotePort = remote_port
+        remoteFamily = remote_family
 
 
 def _place(name: Any) -> str:

@@ -1,8 +1,10 @@
 """The events of a server, with their types.
 
-Exists for type checkers and editors only: at run time the class is its base. A listener may take
-fewer arguments than its event has, which the last overloads allow. Each name in its own overload
-gives the parameters of a lambda their types.
+Exists for type checkers and editors only: at run time the class is its base. Each name in its own
+overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
+event has. Any other listener of a known event meets the overload that is marked as deprecated: the
+one way to tell a checker of it, because the overload for a program's own events takes any name, and
+a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
@@ -13,45 +15,68 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from .serving import Serving
 
 if TYPE_CHECKING:
+    from typing_extensions import deprecated
+
     from .._names import Record
+    from .._stream.typed import MISFIT, MISFIT_ARGUMENTS, Nothing, OnError
     from .socket import Socket
 
 __all__ = ['TypedServer']
 
 if TYPE_CHECKING:
+    _OnConnection = Callable[[Socket], object] | Nothing
+    _OnDrop = Callable[[Record | None], object] | Nothing
+    _OnReject = Callable[[Record], object] | Nothing
+
     _F = TypeVar('_F', bound=Callable[..., object])
+    _FNothing = TypeVar('_FNothing', bound=Nothing)
+    _FError = TypeVar('_FError', bound=OnError)
+    _FConnection = TypeVar('_FConnection', bound=_OnConnection)
+    _FDrop = TypeVar('_FDrop', bound=_OnDrop)
+    _FReject = TypeVar('_FReject', bound=_OnReject)
+
+    _Plain = Literal['close', 'listening']
+    _Known = Literal[_Plain, 'connection', 'drop', 'error', 'reject']
 
     class TypedServer(Serving):
         """Serving with what each event carries."""
 
         @overload  # type: ignore[override]
-        def on(
-            self, event: Literal['connection'], listener: Callable[[Socket], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['connection'], listener: _OnConnection, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['drop'], listener: Callable[[Record | None], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['drop'], listener: _OnDrop, /) -> Self: ...
 
         @overload
-        def on(self, event: Literal['reject'], listener: Callable[[Record], object], /) -> Self: ...
+        def on(self, event: Literal['reject'], listener: _OnReject, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def on(
-            self,
-            event: Literal['close', 'connection', 'drop', 'listening', 'reject'],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated(MISFIT)
+        def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
+
+        @overload
+        def on(self, event: Literal['connection'], /) -> Callable[[_FConnection], _FConnection]: ...
+
+        @overload
+        def on(self, event: Literal['drop'], /) -> Callable[[_FDrop], _FDrop]: ...
+
+        @overload
+        def on(self, event: Literal['reject'], /) -> Callable[[_FReject], _FReject]: ...
+
+        @overload
+        def on(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def on(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
@@ -61,54 +86,69 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         @overload  # type: ignore[override]
-        def once(
-            self, event: Literal['connection'], listener: Callable[[Socket], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['connection'], listener: _OnConnection, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['drop'], listener: Callable[[Record | None], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['drop'], listener: _OnDrop, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['reject'], listener: Callable[[Record], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['reject'], listener: _OnReject, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def once(
-            self,
-            event: Literal['close', 'connection', 'drop', 'listening', 'reject'],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated(MISFIT)
+        def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def once(
+            self, event: Literal['connection'], /
+        ) -> Callable[[_FConnection], _FConnection]: ...
+
+        @overload
+        def once(self, event: Literal['drop'], /) -> Callable[[_FDrop], _FDrop]: ...
+
+        @overload
+        def once(self, event: Literal['reject'], /) -> Callable[[_FReject], _FReject]: ...
+
+        @overload
+        def once(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def once(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; also a decorator (EE-03)."""
             raise NotImplementedError
 
         @overload
-        def emit(self, event: Literal['connection'], sock: Any, /) -> bool: ...
+        def emit(self, event: Literal['connection'], socket: Any, /) -> bool: ...
 
         @overload
-        def emit(self, event: Literal['drop', 'reject'], data: Record | None, /) -> bool: ...
+        def emit(self, event: Literal['drop'], data: Record | None, /) -> bool: ...
+
+        @overload
+        def emit(self, event: Literal['reject'], data: Record, /) -> bool: ...
 
         @overload
         def emit(self, event: Literal['error'], error: object, /) -> bool: ...
 
         @overload
-        def emit(self, event: Literal['close', 'listening'], /) -> bool: ...
+        def emit(self, event: _Plain, /) -> bool: ...
+
+        @overload
+        @deprecated(MISFIT_ARGUMENTS)
+        def emit(self, event: _Known, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
@@ -144,6 +184,14 @@ if TYPE_CHECKING:
         def set_max_listeners(self, n: float, /) -> Self:
             """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
             raise NotImplementedError
+
+        # Node's spellings; see node_names.
+        addListener = add_listener
+        prependListener = prepend_listener
+        prependOnceListener = prepend_once_listener
+        removeListener = remove_listener
+        removeAllListeners = remove_all_listeners
+        setMaxListeners = set_max_listeners
 
 else:
     TypedServer = Serving

@@ -1,8 +1,10 @@
 """The events of a socket, with their types.
 
-Exists for type checkers and editors only: at run time the class is its base. A listener may take
-fewer arguments than its event has, which the last overloads allow. Each name in its own overload
-gives the parameters of a lambda their types.
+Exists for type checkers and editors only: at run time the class is its base. Each name in its own
+overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
+event has. Any other listener of a known event meets the overload that is marked as deprecated: the
+one way to tell a checker of it, because the overload for a program's own events takes any name, and
+a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
@@ -13,154 +15,202 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from .endpoint import Endpoint
 
 if TYPE_CHECKING:
+    from typing_extensions import deprecated
+
     from .._stream.readable import Readable
+    from .._stream.typed import MISFIT, MISFIT_ARGUMENTS, Nothing, OnData, OnError, OnPipe
 
 __all__ = ['TypedSocket']
 
 if TYPE_CHECKING:
+    _OnClose = Callable[[bool], object] | Nothing
+    _OnLookup = (
+        Callable[[Exception | None, str | None, int | None, str], object]
+        | Callable[[Exception | None, str | None, int | None], object]
+        | Callable[[Exception | None, str | None], object]
+        | Callable[[Exception | None], object]
+        | Nothing
+    )
+    _OnAttempt = (
+        Callable[[str, int, int], object]
+        | Callable[[str, int], object]
+        | Callable[[str], object]
+        | Nothing
+    )
+    _OnAttemptFailed = Callable[[str, int, int, Exception], object] | _OnAttempt
+
     _F = TypeVar('_F', bound=Callable[..., object])
+    _FNothing = TypeVar('_FNothing', bound=Nothing)
+    _FData = TypeVar('_FData', bound=OnData)
+    _FError = TypeVar('_FError', bound=OnError)
+    _FPipe = TypeVar('_FPipe', bound=OnPipe)
+    _FClose = TypeVar('_FClose', bound=_OnClose)
+    _FLookup = TypeVar('_FLookup', bound=_OnLookup)
+    _FAttempt = TypeVar('_FAttempt', bound=_OnAttempt)
+    _FAttemptFailed = TypeVar('_FAttemptFailed', bound=_OnAttemptFailed)
+
+    _Plain = Literal[
+        'connect',
+        'drain',
+        'end',
+        'finish',
+        'pause',
+        'prefinish',
+        'readable',
+        'ready',
+        'resume',
+        'timeout',
+    ]
+    _Attempt = Literal['connectionAttempt', 'connectionAttemptTimeout']
+    _Known = Literal[
+        _Plain,
+        _Attempt,
+        'close',
+        'connectionAttemptFailed',
+        'data',
+        'error',
+        'lookup',
+        'pipe',
+        'unpipe',
+    ]
 
     class TypedSocket(Endpoint):
         """Endpoint with what each event carries."""
 
         @overload  # type: ignore[override]
-        def on(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
+        def on(self, event: Literal['data'], listener: OnData, /) -> Self: ...
+
+        @overload
+        def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
+
+        @overload
+        def on(self, event: Literal['close'], listener: _OnClose, /) -> Self: ...
+
+        @overload
+        def on(self, event: Literal['lookup'], listener: _OnLookup, /) -> Self: ...
+
+        @overload
+        def on(self, event: _Attempt, listener: _OnAttempt, /) -> Self: ...
 
         @overload
         def on(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
+            self, event: Literal['connectionAttemptFailed'], listener: _OnAttemptFailed, /
         ) -> Self: ...
 
         @overload
-        def on(self, event: Literal['close'], listener: Callable[[bool], object], /) -> Self: ...
+        def on(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def on(
-            self,
-            event: Literal['lookup'],
-            listener: Callable[[Exception | None, str | None, int | None, str], object],
-            /,
-        ) -> Self: ...
+        def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        def on(
-            self,
-            event: Literal['connectionAttempt', 'connectionAttemptTimeout'],
-            listener: Callable[[str, int, int], object],
-            /,
-        ) -> Self: ...
-
-        @overload
-        def on(
-            self,
-            event: Literal['connectionAttemptFailed'],
-            listener: Callable[[str, int, int, Exception], object],
-            /,
-        ) -> Self: ...
-
-        @overload
-        def on(
-            self, event: Literal['pipe', 'unpipe'], listener: Callable[[Readable], object], /
-        ) -> Self: ...
-
-        @overload
-        def on(
-            self,
-            event: Literal[
-                'close',
-                'connect',
-                'drain',
-                'end',
-                'finish',
-                'pause',
-                'prefinish',
-                'readable',
-                'ready',
-                'resume',
-                'timeout',
-            ],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        @deprecated(MISFIT)
+        def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def on(self, event: Literal['data'], /) -> Callable[[_FData], _FData]: ...
+
+        @overload
+        def on(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def on(self, event: Literal['close'], /) -> Callable[[_FClose], _FClose]: ...
+
+        @overload
+        def on(self, event: Literal['lookup'], /) -> Callable[[_FLookup], _FLookup]: ...
+
+        @overload
+        def on(self, event: _Attempt, /) -> Callable[[_FAttempt], _FAttempt]: ...
+
+        @overload
+        def on(
+            self, event: Literal['connectionAttemptFailed'], /
+        ) -> Callable[[_FAttemptFailed], _FAttemptFailed]: ...
+
+        @overload
+        def on(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
+
+        @overload
+        def on(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
-        def on(self, event: Any, listener: Any = None, /) -> Any:
+        def on(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, event: Any, listener: Any = None, /
+        ) -> Any:
             """Add ``listener`` for ``event``; without one it is a decorator (EE-02, EE-10)."""
             raise NotImplementedError
 
         @overload  # type: ignore[override]
-        def once(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
+        def once(self, event: Literal['data'], listener: OnData, /) -> Self: ...
+
+        @overload
+        def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
+
+        @overload
+        def once(self, event: Literal['close'], listener: _OnClose, /) -> Self: ...
+
+        @overload
+        def once(self, event: Literal['lookup'], listener: _OnLookup, /) -> Self: ...
+
+        @overload
+        def once(self, event: _Attempt, listener: _OnAttempt, /) -> Self: ...
 
         @overload
         def once(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
+            self, event: Literal['connectionAttemptFailed'], listener: _OnAttemptFailed, /
         ) -> Self: ...
 
         @overload
-        def once(self, event: Literal['close'], listener: Callable[[bool], object], /) -> Self: ...
+        def once(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def once(
-            self,
-            event: Literal['lookup'],
-            listener: Callable[[Exception | None, str | None, int | None, str], object],
-            /,
-        ) -> Self: ...
+        def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        def once(
-            self,
-            event: Literal['connectionAttempt', 'connectionAttemptTimeout'],
-            listener: Callable[[str, int, int], object],
-            /,
-        ) -> Self: ...
-
-        @overload
-        def once(
-            self,
-            event: Literal['connectionAttemptFailed'],
-            listener: Callable[[str, int, int, Exception], object],
-            /,
-        ) -> Self: ...
-
-        @overload
-        def once(
-            self, event: Literal['pipe', 'unpipe'], listener: Callable[[Readable], object], /
-        ) -> Self: ...
-
-        @overload
-        def once(
-            self,
-            event: Literal[
-                'close',
-                'connect',
-                'drain',
-                'end',
-                'finish',
-                'pause',
-                'prefinish',
-                'readable',
-                'ready',
-                'resume',
-                'timeout',
-            ],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        @deprecated(MISFIT)
+        def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def once(self, event: Literal['data'], /) -> Callable[[_FData], _FData]: ...
+
+        @overload
+        def once(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def once(self, event: Literal['close'], /) -> Callable[[_FClose], _FClose]: ...
+
+        @overload
+        def once(self, event: Literal['lookup'], /) -> Callable[[_FLookup], _FLookup]: ...
+
+        @overload
+        def once(self, event: _Attempt, /) -> Callable[[_FAttempt], _FAttempt]: ...
+
+        @overload
+        def once(
+            self, event: Literal['connectionAttemptFailed'], /
+        ) -> Callable[[_FAttemptFailed], _FAttemptFailed]: ...
+
+        @overload
+        def once(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
+
+        @overload
+        def once(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
-        def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only (EE-03)."""
+        def once(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, event: Any, listener: Any = None, /
+        ) -> Any:
+            """Add ``listener`` for the next ``event`` only; also a decorator (EE-03)."""
             raise NotImplementedError
 
         @overload  # type: ignore[override]
@@ -173,31 +223,46 @@ if TYPE_CHECKING:
         def emit(self, event: Literal['close'], had_error: bool, /) -> bool: ...
 
         @overload
-        def emit(self, event: Literal['pipe', 'unpipe'], source: Readable, /) -> bool: ...
-
-        @overload
         def emit(
             self,
-            event: Literal[
-                'close',
-                'connect',
-                'drain',
-                'end',
-                'finish',
-                'pause',
-                'prefinish',
-                'readable',
-                'ready',
-                'resume',
-                'timeout',
-            ],
+            event: Literal['lookup'],
+            error: Exception | None,
+            address: str | None,
+            family: int | None,
+            host: str,
             /,
         ) -> bool: ...
 
         @overload
+        def emit(self, event: _Attempt, ip: str, port: int, family: int, /) -> bool: ...
+
+        @overload
+        def emit(
+            self,
+            event: Literal['connectionAttemptFailed'],
+            ip: str,
+            port: int,
+            family: int,
+            error: Exception,
+            /,
+        ) -> bool: ...
+
+        @overload
+        def emit(self, event: Literal['pipe', 'unpipe'], source: Readable, /) -> bool: ...
+
+        @overload
+        def emit(self, event: _Plain, /) -> bool: ...
+
+        @overload
+        @deprecated(MISFIT_ARGUMENTS)
+        def emit(self, event: _Known, /, *args: Any) -> bool: ...
+
+        @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
-        def emit(self, event: Any, /, *args: Any) -> bool:
+        def emit(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, event: Any, /, *args: Any
+        ) -> bool:
             """Call the listeners of ``event`` with ``args``, now; True if there were any."""
             raise NotImplementedError
 

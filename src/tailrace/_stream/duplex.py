@@ -56,6 +56,9 @@ class Duplex(Readable, Writable):
         else:
             self._life &= ~L_ALLOW_HALF_OPEN
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        allowHalfOpen = allow_half_open
+
 
 @node_names
 class Transform(Duplex):

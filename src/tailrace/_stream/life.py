@@ -39,9 +39,9 @@ class Life(EventEmitter):
 
     def _init_life(self) -> None:
         self._init_events()
-        self._life = L_AUTO_DESTROY | L_EMIT_CLOSE
-        self._r = 0
-        self._w = 0
+        self._life: int = L_AUTO_DESTROY | L_EMIT_CLOSE
+        self._r: int = 0
+        self._w: int = 0
         self._error: BaseException | None = None
 
     def _destroy(

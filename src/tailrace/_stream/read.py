@@ -340,7 +340,7 @@ class ReadSide(Life):
                 out = first[:count]
                 buffer[0] = first[count:]
             else:
-                parts = []
+                parts: list[Any] = []
                 left = count
                 while left:
                     first = buffer.popleft()

@@ -1,53 +1,78 @@
 """The events of streams, with their types.
 
-Exists for type checkers and editors only: at run time the class is its base. A listener may take
-fewer arguments than its event has, which the last overloads allow. Each name in its own overload
-gives the parameters of a lambda their types.
+Exists for type checkers and editors only: at run time the class is its base. Each name in its own
+overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
+event has. Any other listener of a known event meets the overload that is marked as deprecated: the
+one way to tell a checker of it, because the overload for a program's own events takes any name, and
+a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from .write import WriteSide
 
 if TYPE_CHECKING:
+    from typing_extensions import deprecated
+
     from .readable import Readable
 
 __all__ = ['TypedStream']
 
 if TYPE_CHECKING:
+    #: A listener that takes nothing: right for every event.
+    Nothing = Callable[[], object]
+    OnData = Callable[[Any], object] | Nothing
+    OnError = Callable[[Exception], object] | Nothing
+    OnPipe = Callable[[Readable], object] | Nothing
+
+    MISFIT: Final = 'no listener of this event: what it is called with stands at the class'
+    MISFIT_ARGUMENTS: Final = 'not what this event is emitted with, which stands at the class'
+
     _F = TypeVar('_F', bound=Callable[..., object])
+    _FNothing = TypeVar('_FNothing', bound=Nothing)
+    _FData = TypeVar('_FData', bound=OnData)
+    _FError = TypeVar('_FError', bound=OnError)
+    _FPipe = TypeVar('_FPipe', bound=OnPipe)
+
+    _Plain = Literal['close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume']
+    _Known = Literal[_Plain, 'data', 'error', 'pipe', 'unpipe']
 
     class TypedStream(WriteSide):
         """WriteSide with what each event carries."""
 
         @overload  # type: ignore[override]
-        def on(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
+        def on(self, event: Literal['data'], listener: OnData, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['pipe', 'unpipe'], listener: Callable[[Readable], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def on(
-            self,
-            event: Literal[
-                'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
-            ],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated(MISFIT)
+        def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
+
+        @overload
+        def on(self, event: Literal['data'], /) -> Callable[[_FData], _FData]: ...
+
+        @overload
+        def on(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def on(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
+
+        @overload
+        def on(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
@@ -57,36 +82,41 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         @overload  # type: ignore[override]
-        def once(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
+        def once(self, event: Literal['data'], listener: OnData, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['pipe', 'unpipe'], listener: Callable[[Readable], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def once(
-            self,
-            event: Literal[
-                'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
-            ],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated(MISFIT)
+        def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def once(self, event: Literal['data'], /) -> Callable[[_FData], _FData]: ...
+
+        @overload
+        def once(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def once(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
+
+        @overload
+        def once(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; also a decorator (EE-03)."""
             raise NotImplementedError
 
         @overload
@@ -99,13 +129,11 @@ if TYPE_CHECKING:
         def emit(self, event: Literal['pipe', 'unpipe'], source: Readable, /) -> bool: ...
 
         @overload
-        def emit(
-            self,
-            event: Literal[
-                'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
-            ],
-            /,
-        ) -> bool: ...
+        def emit(self, event: _Plain, /) -> bool: ...
+
+        @overload
+        @deprecated(MISFIT_ARGUMENTS)
+        def emit(self, event: _Known, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
@@ -141,6 +169,14 @@ if TYPE_CHECKING:
         def set_max_listeners(self, n: float, /) -> Self:
             """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
             raise NotImplementedError
+
+        # Node's spellings; see node_names.
+        addListener = add_listener
+        prependListener = prepend_listener
+        prependOnceListener = prepend_once_listener
+        removeListener = remove_listener
+        removeAllListeners = remove_all_listeners
+        setMaxListeners = set_max_listeners
 
         def destroy(self, error: BaseException | None = None) -> Self:
             """Give up the stream: no more I/O; 'error' (if any), then 'close' (ST-24)."""

@@ -133,3 +133,14 @@ class Writable(Stream):
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} {describe(self)}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        setDefaultEncoding = set_default_encoding
+        writableLength = writable_length
+        writableHighWaterMark = writable_high_water_mark
+        writableObjectMode = writable_object_mode
+        writableNeedDrain = writable_need_drain
+        writableCorked = writable_corked
+        writableEnded = writable_ended
+        writableFinished = writable_finished
+        writableAborted = writable_aborted
