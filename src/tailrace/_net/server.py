@@ -7,8 +7,8 @@ on them, and the order of 'listening', 'connection', 'drop' and 'close'.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, Unpack, overload
 
 from .. import _runtime
 from .._addr import BlockList
@@ -28,7 +28,15 @@ from .socket import Socket
 from .typed_server import TypedServer
 
 if TYPE_CHECKING:
-    from .option_types import ListenOptions, ServerOptions
+    from .option_types import (
+        Listenable,
+        ListenOptions,
+        OnConnect,
+        OnConnection,
+        OnCount,
+        OnDone,
+        ServerOptions,
+    )
 
 __all__ = ['Server', 'create_server']
 
@@ -69,6 +77,18 @@ class Server(TypedServer):
     keep_alive_initial_delay: Any = 0
     high_water_mark: int | float = 0
     block_list: BlockList | None = None
+
+    @overload
+    def __init__(self, listener: OnConnection, /, **keywords: Unpack[ServerOptions]) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None = None,
+        listener: OnConnection | None = None,
+        /,
+        **keywords: Unpack[ServerOptions],
+    ) -> None: ...
 
     def __init__(
         self,
@@ -112,6 +132,73 @@ class Server(TypedServer):
             self.on('connection', callback)
 
     # -- listening --------------------------------------------------------------------------------
+
+    @overload
+    def listen(
+        self: _T,
+        port_number: int | str | None = None,
+        host_name: str | None = None,
+        queue_length: int | None = None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        port_number: int | str | None,
+        host_name: str | None,
+        listener: OnConnect,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        port_or_path: int | str | None,
+        queue_length: int | None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        port_or_path: int | str | None,
+        listener: OnConnect,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(self: _T, listener: OnConnect, /, **options: Unpack[ListenOptions]) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        options: Mapping[str, Any],
+        listener: OnConnect | None = None,
+        /,
+        **keywords: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        handle: Listenable,
+        queue_length: int | None = None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T, handle: Listenable, listener: OnConnect, /, **options: Unpack[ListenOptions]
+    ) -> _T: ...
 
     def listen(self: _T, *args: Any, **options: Unpack[ListenOptions]) -> _T:
         """Start listening; returns the server (LS-01).
@@ -274,6 +361,12 @@ class Server(TypedServer):
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
 
+    @overload
+    def get_connections(self, callback: None = None) -> Coroutine[Any, Any, int]: ...
+
+    @overload
+    def get_connections(self, callback: OnCount) -> Self: ...
+
     def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
@@ -358,7 +451,7 @@ class Server(TypedServer):
 
     # -- closing ----------------------------------------------------------------------------------
 
-    def close(self: _T, callback: Any = None) -> _T:
+    def close(self: _T, callback: OnDone | None = None) -> _T:
         """Stop accepting; connections go on (SV-17 to SV-19).
 
         'close' is emitted when the last one has ended. ``callback`` is called then: without an
@@ -484,6 +577,19 @@ def _ends(handle: StreamHandle) -> Record | None:
         if name is not None:
             out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name
     return out
+
+
+@overload
+def create_server(listener: OnConnection, /, **keywords: Unpack[ServerOptions]) -> Server: ...
+
+
+@overload
+def create_server(
+    options: Mapping[str, Any] | None = None,
+    listener: OnConnection | None = None,
+    /,
+    **keywords: Unpack[ServerOptions],
+) -> Server: ...
 
 
 def create_server(

@@ -6,8 +6,8 @@ What it does is in ``endpoint.py``; here are the names that users call, what the
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from .._handles import StreamHandle
 from .._names import Record, node_names
@@ -25,7 +25,8 @@ from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
 from .typed_socket import TypedSocket
 
 if TYPE_CHECKING:
-    from .option_types import ConnectOptions, SocketOptions
+    from .._addr import BlockList
+    from .option_types import ConnectOptions, Duration, OnConnect, SocketOptions
 
 __all__ = ['Socket', 'connect', 'create_connection']
 
@@ -52,7 +53,9 @@ class Socket(TypedSocket):
     (error), 'close' (had_error), and those of Duplex.
     """
 
-    def __init__(self, options: Any = None, /, **keywords: Unpack[SocketOptions]) -> None:
+    def __init__(
+        self, options: int | Mapping[str, Any] | None = None, /, **keywords: Unpack[SocketOptions]
+    ) -> None:
         self._setup(socket_call('Socket', options, dict(keywords)))
 
     @classmethod
@@ -72,6 +75,39 @@ class Socket(TypedSocket):
         return self
 
     # -- connecting and closing -------------------------------------------------------------------
+
+    @overload
+    def connect(
+        self,
+        port_number: int | str,
+        host_name: str | None = None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ConnectOptions],
+    ) -> Self: ...
+
+    @overload
+    def connect(
+        self,
+        port_or_path: int | str,
+        listener: OnConnect | None,
+        /,
+        **options: Unpack[ConnectOptions],
+    ) -> Self: ...
+
+    @overload
+    def connect(
+        self,
+        options: Mapping[str, Any],
+        listener: OnConnect | None = None,
+        /,
+        **keywords: Unpack[ConnectOptions],
+    ) -> Self: ...
+
+    @overload
+    def connect(
+        self, listener: OnConnect | None = None, /, **options: Unpack[ConnectOptions]
+    ) -> Self: ...
 
     def connect(self, *args: Any, **options: Unpack[ConnectOptions]) -> Self:
         """Start connecting; returns the socket (CN-01).
@@ -158,7 +194,7 @@ class Socket(TypedSocket):
 
     # -- timeout and socket options ---------------------------------------------------------------
 
-    def set_timeout(self, timeout: Any, callback: Any = None, /) -> Self:
+    def set_timeout(self, timeout: Duration, callback: OnConnect | None = None, /) -> Self:
         """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity (SK-42 to SK-47).
 
         The connection is not closed. 0 switches it off, and takes ``callback`` away. ``callback``
@@ -185,7 +221,7 @@ class Socket(TypedSocket):
                 self.once('timeout', callback)
         return self
 
-    def set_no_delay(self, no_delay: Any = True, /) -> Self:
+    def set_no_delay(self, no_delay: bool = True, /) -> Self:
         """Switch Nagle's algorithm off (True) or on (False); remembered until connected (SK-41)."""
         if self._handle is not None:
             self._handle.set_no_delay(bool(no_delay))
@@ -195,10 +231,10 @@ class Socket(TypedSocket):
 
     def set_keep_alive(
         self,
-        enable: Any = False,
-        initial_delay: Any = 0,
-        interval: Any = None,
-        count: Any = None,
+        enable: bool | Mapping[str, Any] = False,
+        initial_delay: Duration | None = 0,
+        interval: Duration | None = None,
+        count: int | None = None,
         **options: Any,
     ) -> Self:
         """Switch keep-alive probes on or off; remembered until connected (SK-39, SK-40, BX-03).
@@ -282,12 +318,12 @@ class Socket(TypedSocket):
         return self._server
 
     @property
-    def block_list(self) -> Any:
+    def block_list(self) -> BlockList | None:
         """The BlockList given to the constructor, or None; may be set (CN-22)."""
         return self._block_list
 
     @block_list.setter
-    def block_list(self, value: Any) -> None:
+    def block_list(self, value: BlockList | None) -> None:
         self._block_list = checked_block_list(value)
 
     @property
@@ -466,6 +502,37 @@ def _place(name: Any) -> str:
         return '?'
     host, port, family = name
     return f'[{host}]:{port}' if family == 'IPv6' else f'{host}:{port}'
+
+
+@overload
+def create_connection(
+    port_number: int | str,
+    host_name: str | None = None,
+    listener: OnConnect | None = None,
+    /,
+    **options: Unpack[ConnectOptions],
+) -> Socket: ...
+
+
+@overload
+def create_connection(
+    port_or_path: int | str, listener: OnConnect | None, /, **options: Unpack[ConnectOptions]
+) -> Socket: ...
+
+
+@overload
+def create_connection(
+    options: Mapping[str, Any],
+    listener: OnConnect | None = None,
+    /,
+    **keywords: Unpack[ConnectOptions],
+) -> Socket: ...
+
+
+@overload
+def create_connection(
+    listener: OnConnect | None = None, /, **options: Unpack[ConnectOptions]
+) -> Socket: ...
 
 
 def create_connection(*args: Any, **options: Unpack[ConnectOptions]) -> Socket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import _runtime
 from .._abort import check_signal
@@ -27,9 +27,6 @@ from .state import (
     W_FINISHED,
 )
 from .write import WriteSide
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ['drained', 'finished', 'watch']
 
@@ -158,7 +155,7 @@ def finished(stream: Any, options: Any = None, callback: Any = None, /, **keywor
         bad_type('options', 'a mapping', options)
     given = merge_options('finished', options, keywords, OPTIONS)
     callback = given.get('callback') if callback is None else callback
-    future: asyncio.Future[None] | None = None
+    future: Any = None
     signal = given.get('signal')
     if signal is not None:
         check_signal('options.signal', signal)
@@ -176,7 +173,7 @@ def finished(stream: Any, options: Any = None, callback: Any = None, /, **keywor
                     waiter.set_exception(error)
 
         watch = Watch(stream, settle, *sides)
-        future.add_done_callback(lambda _: watch.stop())
+        waiter.add_done_callback(lambda _: watch.stop())
     if signal is not None:
         watch.follow(signal)
     return watch.stop if future is None else future
