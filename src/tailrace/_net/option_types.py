@@ -14,6 +14,9 @@ from .._abort import AbortSignal
 from .._addr import BlockList
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .._stream.typed import OnDone
     from .bound import BoundSocket
     from .server import Server
     from .socket import Socket
@@ -27,7 +30,6 @@ __all__ = [
     'OnConnect',
     'OnConnection',
     'OnCount',
-    'OnDone',
     'ServerOptions',
     'SocketOptions',
     'StreamOptions',
@@ -54,14 +56,11 @@ class HasFd(Protocol):
 
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     #: What a socket writes.
     Chunk = str | Buffer
     #: Callbacks may take fewer arguments than they are called with.
     OnConnect = Callable[[], object]
     OnConnection = Callable[[Socket], object] | Callable[[], object]
-    OnDone = Callable[[Exception | None], object] | Callable[[], object]
     #: The count is None after an error.
     OnCount = Callable[[Exception | None, Any], object] | OnDone
     #: What a server can listen on that is bound already.

@@ -28,13 +28,13 @@ from .socket import Socket
 from .typed_server import TypedServer
 
 if TYPE_CHECKING:
+    from .._stream.typed import OnDone
     from .option_types import (
         Listenable,
         ListenOptions,
         OnConnect,
         OnConnection,
         OnCount,
-        OnDone,
         ServerOptions,
     )
 

@@ -26,7 +26,8 @@ from .typed_socket import TypedSocket
 
 if TYPE_CHECKING:
     from .._addr import BlockList
-    from .option_types import ConnectOptions, Duration, OnConnect, SocketOptions
+    from .._stream.typed import OnDone
+    from .option_types import Chunk, ConnectOptions, Duration, OnConnect, SocketOptions
 
 __all__ = ['Socket', 'connect', 'create_connection']
 
@@ -161,6 +162,20 @@ class Socket(TypedSocket):
 
     def _destroy_now(self) -> None:
         self.destroy()
+
+    @overload
+    def end(
+        self,
+        chunk: Chunk | None = None,
+        encoding: str | None = None,
+        callback: OnDone | None = None,
+    ) -> Self: ...
+
+    @overload
+    def end(self, chunk: Chunk | None, callback: OnDone, /) -> Self: ...
+
+    @overload
+    def end(self, callback: OnDone, /) -> Self: ...
 
     def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
         """Write ``chunk`` (if any), then send a FIN; the peer may go on sending (SK-23).

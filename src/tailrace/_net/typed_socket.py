@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing_extensions import deprecated
 
     from .._stream.readable import Readable
-    from .._stream.typed import MISFIT, MISFIT_ARGUMENTS, Nothing, OnData, OnError, OnPipe
+    from .._stream.typed import MISFIT, MISFIT_ARGUMENTS, Nothing, OnData, OnDone, OnError, OnPipe
+    from .option_types import Chunk
 
 __all__ = ['TypedSocket']
 
@@ -264,6 +265,18 @@ if TYPE_CHECKING:
             self, event: Any, /, *args: Any
         ) -> bool:
             """Call the listeners of ``event`` with ``args``, now; True if there were any."""
+            raise NotImplementedError
+
+        @overload
+        def write(
+            self, chunk: Chunk, encoding: str | None = None, callback: OnDone | None = None
+        ) -> bool: ...
+
+        @overload
+        def write(self, chunk: Chunk, callback: OnDone, /) -> bool: ...
+
+        def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
+            """Write ``chunk``: str, or anything bytes-like; False: wait for 'drain' (SK-49)."""
             raise NotImplementedError
 
 else:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     OnData = Callable[[Any], object] | Nothing
     OnError = Callable[[Exception], object] | Nothing
     OnPipe = Callable[[Readable], object] | Nothing
+    #: The callback of a request: called with None or what went wrong.
+    OnDone = Callable[[Exception | None], object] | Nothing
 
     MISFIT: Final = 'no listener of this event: what it is called with stands at the class'
     MISFIT_ARGUMENTS: Final = 'not what this event is emitted with, which stands at the class'
