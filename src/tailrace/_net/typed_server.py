@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import deprecated
 
     from .._names import Record
-    from .._stream.typed import MISFIT, MISFIT_ARGUMENTS, Nothing, OnError
+    from .._stream.typed import Nothing, OnError
     from .socket import Socket
 
 __all__ = ['TypedServer']
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        @deprecated(MISFIT)
+        @deprecated('not a listener of this event: see the events of the class')
         def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
@@ -101,7 +101,7 @@ if TYPE_CHECKING:
         def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        @deprecated(MISFIT)
+        @deprecated('not a listener of this event: see the events of the class')
         def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
@@ -147,7 +147,7 @@ if TYPE_CHECKING:
         def emit(self, event: _Plain, /) -> bool: ...
 
         @overload
-        @deprecated(MISFIT_ARGUMENTS)
+        @deprecated('not what this event carries: see the events of the class')
         def emit(self, event: _Known, /, *args: Any) -> bool: ...
 
         @overload
@@ -185,13 +185,30 @@ if TYPE_CHECKING:
             """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
             raise NotImplementedError
 
-        # Node's spellings; see node_names.
-        addListener = add_listener
-        prependListener = prepend_listener
-        prependOnceListener = prepend_once_listener
-        removeListener = remove_listener
-        removeAllListeners = remove_all_listeners
-        setMaxListeners = set_max_listeners
+        # Node's spellings (see node_names); as methods, because EventEmitter declares their types.
+        def addListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`add_listener`."""
+            raise NotImplementedError
+
+        def prependListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_listener`."""
+            raise NotImplementedError
+
+        def prependOnceListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_once_listener`."""
+            raise NotImplementedError
+
+        def removeListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`remove_listener`."""
+            raise NotImplementedError
+
+        def removeAllListeners(self, event: Any = None, /) -> Self:
+            """Node's name of :meth:`remove_all_listeners`."""
+            raise NotImplementedError
+
+        def setMaxListeners(self, n: float, /) -> Self:
+            """Node's name of :meth:`set_max_listeners`."""
+            raise NotImplementedError
 
 else:
     TypedServer = Serving

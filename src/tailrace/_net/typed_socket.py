@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import deprecated
 
     from .._stream.readable import Readable
-    from .._stream.typed import MISFIT, MISFIT_ARGUMENTS, Nothing, OnData, OnDone, OnError, OnPipe
+    from .._stream.typed import Nothing, OnData, OnDone, OnError, OnPipe
     from .option_types import Chunk
 
 __all__ = ['TypedSocket']
@@ -38,7 +38,13 @@ if TYPE_CHECKING:
         | Callable[[str], object]
         | Nothing
     )
-    _OnAttemptFailed = Callable[[str, int, int, Exception], object] | _OnAttempt
+    _OnAttemptFailed = (
+        Callable[[str, int, int, Exception], object]
+        | Callable[[str, int, int], object]
+        | Callable[[str, int], object]
+        | Callable[[str], object]
+        | Nothing
+    )
 
     _F = TypeVar('_F', bound=Callable[..., object])
     _FNothing = TypeVar('_FNothing', bound=Nothing)
@@ -105,7 +111,7 @@ if TYPE_CHECKING:
         def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        @deprecated(MISFIT)
+        @deprecated('not a listener of this event: see the events of the class')
         def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
@@ -173,7 +179,7 @@ if TYPE_CHECKING:
         def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        @deprecated(MISFIT)
+        @deprecated('not a listener of this event: see the events of the class')
         def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
@@ -255,7 +261,7 @@ if TYPE_CHECKING:
         def emit(self, event: _Plain, /) -> bool: ...
 
         @overload
-        @deprecated(MISFIT_ARGUMENTS)
+        @deprecated('not what this event carries: see the events of the class')
         def emit(self, event: _Known, /, *args: Any) -> bool: ...
 
         @overload

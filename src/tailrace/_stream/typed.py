@@ -10,7 +10,7 @@ a literal is no exception from that. The decorator form is exact.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from .write import WriteSide
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     OnPipe = Callable[[Readable], object] | Nothing
     #: The callback of a request: called with None or what went wrong.
     OnDone = Callable[[Exception | None], object] | Nothing
-
-    MISFIT: Final = 'no listener of this event: what it is called with stands at the class'
-    MISFIT_ARGUMENTS: Final = 'not what this event is emitted with, which stands at the class'
 
     _F = TypeVar('_F', bound=Callable[..., object])
     _FNothing = TypeVar('_FNothing', bound=Nothing)
@@ -58,7 +55,7 @@ if TYPE_CHECKING:
         def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        @deprecated(MISFIT)
+        @deprecated('not a listener of this event: see the events of the class')
         def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
@@ -96,7 +93,7 @@ if TYPE_CHECKING:
         def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
 
         @overload
-        @deprecated(MISFIT)
+        @deprecated('not a listener of this event: see the events of the class')
         def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
 
         @overload
@@ -134,7 +131,7 @@ if TYPE_CHECKING:
         def emit(self, event: _Plain, /) -> bool: ...
 
         @overload
-        @deprecated(MISFIT_ARGUMENTS)
+        @deprecated('not what this event carries: see the events of the class')
         def emit(self, event: _Known, /, *args: Any) -> bool: ...
 
         @overload
@@ -172,13 +169,30 @@ if TYPE_CHECKING:
             """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
             raise NotImplementedError
 
-        # Node's spellings; see node_names.
-        addListener = add_listener
-        prependListener = prepend_listener
-        prependOnceListener = prepend_once_listener
-        removeListener = remove_listener
-        removeAllListeners = remove_all_listeners
-        setMaxListeners = set_max_listeners
+        # Node's spellings (see node_names); as methods, because EventEmitter declares their types.
+        def addListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`add_listener`."""
+            raise NotImplementedError
+
+        def prependListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_listener`."""
+            raise NotImplementedError
+
+        def prependOnceListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_once_listener`."""
+            raise NotImplementedError
+
+        def removeListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`remove_listener`."""
+            raise NotImplementedError
+
+        def removeAllListeners(self, event: Any = None, /) -> Self:
+            """Node's name of :meth:`remove_all_listeners`."""
+            raise NotImplementedError
+
+        def setMaxListeners(self, n: float, /) -> Self:
+            """Node's name of :meth:`set_max_listeners`."""
+            raise NotImplementedError
 
         def destroy(self, error: BaseException | None = None) -> Self:
             """Give up the stream: no more I/O; 'error' (if any), then 'close' (ST-24)."""
