@@ -24,41 +24,41 @@ if TYPE_CHECKING:
 __all__ = ['TypedServer']
 
 if TYPE_CHECKING:
-    _OnConnection = Callable[[Socket], object] | Nothing
-    _OnDrop = Callable[[Record | None], object] | Nothing
-    _OnReject = Callable[[Record], object] | Nothing
+    OnConnection = Callable[[Socket], object] | Nothing
+    OnDrop = Callable[[Record | None], object] | Nothing
+    OnReject = Callable[[Record], object] | Nothing
 
     _F = TypeVar('_F', bound=Callable[..., object])
     _FNothing = TypeVar('_FNothing', bound=Nothing)
     _FError = TypeVar('_FError', bound=OnError)
-    _FConnection = TypeVar('_FConnection', bound=_OnConnection)
-    _FDrop = TypeVar('_FDrop', bound=_OnDrop)
-    _FReject = TypeVar('_FReject', bound=_OnReject)
+    _FConnection = TypeVar('_FConnection', bound=OnConnection)
+    _FDrop = TypeVar('_FDrop', bound=OnDrop)
+    _FReject = TypeVar('_FReject', bound=OnReject)
 
-    _Plain = Literal['close', 'listening']
-    _Known = Literal[_Plain, 'connection', 'drop', 'error', 'reject']
+    PlainEvent = Literal['close', 'listening']
+    KnownEvent = Literal[PlainEvent, 'connection', 'drop', 'error', 'reject']
 
     class TypedServer(Serving):
         """Serving with what each event carries."""
 
         @overload  # type: ignore[override]
-        def on(self, event: Literal['connection'], listener: _OnConnection, /) -> Self: ...
+        def on(self, event: Literal['connection'], listener: OnConnection, /) -> Self: ...
 
         @overload
-        def on(self, event: Literal['drop'], listener: _OnDrop, /) -> Self: ...
+        def on(self, event: Literal['drop'], listener: OnDrop, /) -> Self: ...
 
         @overload
-        def on(self, event: Literal['reject'], listener: _OnReject, /) -> Self: ...
+        def on(self, event: Literal['reject'], listener: OnReject, /) -> Self: ...
 
         @overload
         def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
+        def on(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
 
         @overload
         @deprecated('not a listener of this event: see the events of the class')
-        def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
+        def on(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
@@ -76,33 +76,38 @@ if TYPE_CHECKING:
         def on(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
 
         @overload
-        def on(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+        def on(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def on(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for ``event``; without one it is a decorator (EE-02, EE-10)."""
+            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+
+            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
+            the event has, and may be a coroutine function, which runs as a task. Raises
+            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            """
             raise NotImplementedError
 
         @overload  # type: ignore[override]
-        def once(self, event: Literal['connection'], listener: _OnConnection, /) -> Self: ...
+        def once(self, event: Literal['connection'], listener: OnConnection, /) -> Self: ...
 
         @overload
-        def once(self, event: Literal['drop'], listener: _OnDrop, /) -> Self: ...
+        def once(self, event: Literal['drop'], listener: OnDrop, /) -> Self: ...
 
         @overload
-        def once(self, event: Literal['reject'], listener: _OnReject, /) -> Self: ...
+        def once(self, event: Literal['reject'], listener: OnReject, /) -> Self: ...
 
         @overload
         def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
+        def once(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
 
         @overload
         @deprecated('not a listener of this event: see the events of the class')
-        def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
+        def once(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
@@ -122,13 +127,16 @@ if TYPE_CHECKING:
         def once(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
 
         @overload
-        def once(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+        def once(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only; also a decorator (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+
+            Without a listener it is a decorator (EE-10).
+            """
             raise NotImplementedError
 
         @overload
@@ -144,17 +152,21 @@ if TYPE_CHECKING:
         def emit(self, event: Literal['error'], error: object, /) -> bool: ...
 
         @overload
-        def emit(self, event: _Plain, /) -> bool: ...
+        def emit(self, event: PlainEvent, /) -> bool: ...
 
         @overload
         @deprecated('not what this event carries: see the events of the class')
-        def emit(self, event: _Known, /, *args: Any) -> bool: ...
+        def emit(self, event: KnownEvent, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
         def emit(self, event: Any, /, *args: Any) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any."""
+            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+
+            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            raises the error.
+            """
             raise NotImplementedError
 
         def add_listener(self, event: Any, listener: Callable[..., object], /) -> Self:

@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 __all__ = ['TypedSocket']
 
 if TYPE_CHECKING:
-    _OnClose = Callable[[bool], object] | Nothing
-    _OnLookup = (
+    OnClose = Callable[[bool], object] | Nothing
+    OnLookup = (
         Callable[[Exception | None, str | None, int | None, str], object]
         | Callable[[Exception | None, str | None, int | None], object]
         | Callable[[Exception | None, str | None], object]
         | Callable[[Exception | None], object]
         | Nothing
     )
-    _OnAttempt = (
+    OnAttempt = (
         Callable[[str, int, int], object]
         | Callable[[str, int], object]
         | Callable[[str], object]
         | Nothing
     )
-    _OnAttemptFailed = (
+    OnAttemptFailed = (
         Callable[[str, int, int, Exception], object]
         | Callable[[str, int, int], object]
         | Callable[[str, int], object]
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     _FData = TypeVar('_FData', bound=OnData)
     _FError = TypeVar('_FError', bound=OnError)
     _FPipe = TypeVar('_FPipe', bound=OnPipe)
-    _FClose = TypeVar('_FClose', bound=_OnClose)
-    _FLookup = TypeVar('_FLookup', bound=_OnLookup)
-    _FAttempt = TypeVar('_FAttempt', bound=_OnAttempt)
-    _FAttemptFailed = TypeVar('_FAttemptFailed', bound=_OnAttemptFailed)
+    _FClose = TypeVar('_FClose', bound=OnClose)
+    _FLookup = TypeVar('_FLookup', bound=OnLookup)
+    _FAttempt = TypeVar('_FAttempt', bound=OnAttempt)
+    _FAttemptFailed = TypeVar('_FAttemptFailed', bound=OnAttemptFailed)
 
-    _Plain = Literal[
+    PlainEvent = Literal[
         'connect',
         'drain',
         'end',
@@ -68,10 +68,10 @@ if TYPE_CHECKING:
         'resume',
         'timeout',
     ]
-    _Attempt = Literal['connectionAttempt', 'connectionAttemptTimeout']
-    _Known = Literal[
-        _Plain,
-        _Attempt,
+    AttemptEvent = Literal['connectionAttempt', 'connectionAttemptTimeout']
+    KnownEvent = Literal[
+        PlainEvent,
+        AttemptEvent,
         'close',
         'connectionAttemptFailed',
         'data',
@@ -91,28 +91,28 @@ if TYPE_CHECKING:
         def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def on(self, event: Literal['close'], listener: _OnClose, /) -> Self: ...
+        def on(self, event: Literal['close'], listener: OnClose, /) -> Self: ...
 
         @overload
-        def on(self, event: Literal['lookup'], listener: _OnLookup, /) -> Self: ...
+        def on(self, event: Literal['lookup'], listener: OnLookup, /) -> Self: ...
 
         @overload
-        def on(self, event: _Attempt, listener: _OnAttempt, /) -> Self: ...
+        def on(self, event: AttemptEvent, listener: OnAttempt, /) -> Self: ...
 
         @overload
         def on(
-            self, event: Literal['connectionAttemptFailed'], listener: _OnAttemptFailed, /
+            self, event: Literal['connectionAttemptFailed'], listener: OnAttemptFailed, /
         ) -> Self: ...
 
         @overload
         def on(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
+        def on(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
 
         @overload
         @deprecated('not a listener of this event: see the events of the class')
-        def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
+        def on(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
@@ -130,7 +130,7 @@ if TYPE_CHECKING:
         def on(self, event: Literal['lookup'], /) -> Callable[[_FLookup], _FLookup]: ...
 
         @overload
-        def on(self, event: _Attempt, /) -> Callable[[_FAttempt], _FAttempt]: ...
+        def on(self, event: AttemptEvent, /) -> Callable[[_FAttempt], _FAttempt]: ...
 
         @overload
         def on(
@@ -141,7 +141,7 @@ if TYPE_CHECKING:
         def on(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
 
         @overload
-        def on(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+        def on(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
@@ -149,7 +149,12 @@ if TYPE_CHECKING:
         def on(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, listener: Any = None, /
         ) -> Any:
-            """Add ``listener`` for ``event``; without one it is a decorator (EE-02, EE-10)."""
+            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+
+            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
+            the event has, and may be a coroutine function, which runs as a task. Raises
+            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            """
             raise NotImplementedError
 
         @overload  # type: ignore[override]
@@ -159,28 +164,28 @@ if TYPE_CHECKING:
         def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def once(self, event: Literal['close'], listener: _OnClose, /) -> Self: ...
+        def once(self, event: Literal['close'], listener: OnClose, /) -> Self: ...
 
         @overload
-        def once(self, event: Literal['lookup'], listener: _OnLookup, /) -> Self: ...
+        def once(self, event: Literal['lookup'], listener: OnLookup, /) -> Self: ...
 
         @overload
-        def once(self, event: _Attempt, listener: _OnAttempt, /) -> Self: ...
+        def once(self, event: AttemptEvent, listener: OnAttempt, /) -> Self: ...
 
         @overload
         def once(
-            self, event: Literal['connectionAttemptFailed'], listener: _OnAttemptFailed, /
+            self, event: Literal['connectionAttemptFailed'], listener: OnAttemptFailed, /
         ) -> Self: ...
 
         @overload
         def once(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
+        def once(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
 
         @overload
         @deprecated('not a listener of this event: see the events of the class')
-        def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
+        def once(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
@@ -198,7 +203,7 @@ if TYPE_CHECKING:
         def once(self, event: Literal['lookup'], /) -> Callable[[_FLookup], _FLookup]: ...
 
         @overload
-        def once(self, event: _Attempt, /) -> Callable[[_FAttempt], _FAttempt]: ...
+        def once(self, event: AttemptEvent, /) -> Callable[[_FAttempt], _FAttempt]: ...
 
         @overload
         def once(
@@ -209,7 +214,7 @@ if TYPE_CHECKING:
         def once(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
 
         @overload
-        def once(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+        def once(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
@@ -217,7 +222,10 @@ if TYPE_CHECKING:
         def once(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, listener: Any = None, /
         ) -> Any:
-            """Add ``listener`` for the next ``event`` only; also a decorator (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+
+            Without a listener it is a decorator (EE-10).
+            """
             raise NotImplementedError
 
         @overload  # type: ignore[override]
@@ -241,7 +249,7 @@ if TYPE_CHECKING:
         ) -> bool: ...
 
         @overload
-        def emit(self, event: _Attempt, ip: str, port: int, family: int, /) -> bool: ...
+        def emit(self, event: AttemptEvent, ip: str, port: int, family: int, /) -> bool: ...
 
         @overload
         def emit(
@@ -258,11 +266,11 @@ if TYPE_CHECKING:
         def emit(self, event: Literal['pipe', 'unpipe'], source: Readable, /) -> bool: ...
 
         @overload
-        def emit(self, event: _Plain, /) -> bool: ...
+        def emit(self, event: PlainEvent, /) -> bool: ...
 
         @overload
         @deprecated('not what this event carries: see the events of the class')
-        def emit(self, event: _Known, /, *args: Any) -> bool: ...
+        def emit(self, event: KnownEvent, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
@@ -270,7 +278,11 @@ if TYPE_CHECKING:
         def emit(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, /, *args: Any
         ) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any."""
+            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+
+            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            raises the error.
+            """
             raise NotImplementedError
 
         @overload
@@ -282,7 +294,13 @@ if TYPE_CHECKING:
         def write(self, chunk: Chunk, callback: OnDone, /) -> bool: ...
 
         def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
-            """Write ``chunk``: str, or anything bytes-like; False: wait for 'drain' (SK-49)."""
+            """Write ``chunk``: str, or anything bytes-like.
+
+            Returns False when the caller should wait for 'drain'; the data is queued all the same.
+            ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is
+            written, or with the error that prevented it. Raises ERR_INVALID_ARG_TYPE,
+            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING. (ST-15, SK-49, SK-50)
+            """
             raise NotImplementedError
 
 else:

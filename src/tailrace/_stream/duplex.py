@@ -38,7 +38,11 @@ class Duplex(Readable, Writable):
         def pipe(
             self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
         ) -> Any:
-            """As Readable.pipe."""
+            """Send everything to ``dest``; returns ``dest`` (ST-10, ST-11).
+
+            As ``Readable.pipe``: ``dest`` holds this stream back, and is ended with it unless
+            ``end`` is False. Errors are not passed on.
+            """
             raise NotImplementedError
 
     else:

@@ -64,7 +64,7 @@ class Readable(Framing, Stream):
     if TYPE_CHECKING:
 
         def push(self, chunk: Any, encoding: str | None = None) -> bool:
-            """A chunk from the source, or None for its end; False: the buffer is full (ST-09)."""
+            """A chunk from the source, or None for its end. False: the buffer is full. (ST-09)"""
             raise NotImplementedError
 
         def unshift(self, chunk: Any, encoding: str | None = None) -> bool:

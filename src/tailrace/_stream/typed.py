@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     _FError = TypeVar('_FError', bound=OnError)
     _FPipe = TypeVar('_FPipe', bound=OnPipe)
 
-    _Plain = Literal['close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume']
-    _Known = Literal[_Plain, 'data', 'error', 'pipe', 'unpipe']
+    PlainEvent = Literal[
+        'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
+    ]
+    KnownEvent = Literal[PlainEvent, 'data', 'error', 'pipe', 'unpipe']
 
     class TypedStream(WriteSide):
         """WriteSide with what each event carries."""
@@ -52,11 +54,11 @@ if TYPE_CHECKING:
         def on(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def on(self, event: _Plain, listener: Nothing, /) -> Self: ...
+        def on(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
 
         @overload
         @deprecated('not a listener of this event: see the events of the class')
-        def on(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
+        def on(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
@@ -71,13 +73,18 @@ if TYPE_CHECKING:
         def on(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
 
         @overload
-        def on(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+        def on(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def on(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for ``event``; without one it is a decorator (EE-02, EE-10)."""
+            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+
+            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
+            the event has, and may be a coroutine function, which runs as a task. Raises
+            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            """
             raise NotImplementedError
 
         @overload  # type: ignore[override]
@@ -90,11 +97,11 @@ if TYPE_CHECKING:
         def once(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def once(self, event: _Plain, listener: Nothing, /) -> Self: ...
+        def once(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
 
         @overload
         @deprecated('not a listener of this event: see the events of the class')
-        def once(self, event: _Known, listener: Callable[..., object], /) -> Self: ...
+        def once(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
@@ -109,13 +116,16 @@ if TYPE_CHECKING:
         def once(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
 
         @overload
-        def once(self, event: _Plain, /) -> Callable[[_FNothing], _FNothing]: ...
+        def once(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
 
         @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only; also a decorator (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+
+            Without a listener it is a decorator (EE-10).
+            """
             raise NotImplementedError
 
         @overload
@@ -128,17 +138,21 @@ if TYPE_CHECKING:
         def emit(self, event: Literal['pipe', 'unpipe'], source: Readable, /) -> bool: ...
 
         @overload
-        def emit(self, event: _Plain, /) -> bool: ...
+        def emit(self, event: PlainEvent, /) -> bool: ...
 
         @overload
         @deprecated('not what this event carries: see the events of the class')
-        def emit(self, event: _Known, /, *args: Any) -> bool: ...
+        def emit(self, event: KnownEvent, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
         def emit(self, event: Any, /, *args: Any) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any."""
+            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+
+            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            raises the error.
+            """
             raise NotImplementedError
 
         def add_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
@@ -154,7 +168,10 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def off(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Remove the most recently added occurrence of ``listener`` (EE-04)."""
+            """Remove ``listener``; without any for 'readable' the mode is chosen anew.
+
+            The most recently added occurrence goes (EE-04); unknown listeners are ignored.
+            """
             raise NotImplementedError
 
         def remove_listener(self, event: Any, listener: Callable[..., object], /) -> Self:

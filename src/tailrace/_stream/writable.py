@@ -54,7 +54,13 @@ class Writable(Stream):
         def write(self, chunk: Any, callback: OnDone, /) -> bool: ...
 
         def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
-            """Write ``chunk``: str, or anything bytes-like; False: wait for 'drain' (ST-15)."""
+            """Write ``chunk``: str, or anything bytes-like.
+
+            Returns False when the caller should wait for 'drain'; the data is queued all the same.
+            ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is
+            written, or with the error that prevented it. Raises ERR_INVALID_ARG_TYPE,
+            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING. (ST-15, SK-49, SK-50)
+            """
             raise NotImplementedError
 
     else:
