@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import shutil
 import site
 import sys
@@ -47,6 +48,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @both
 def test_what_is_right_is_not_reported(errors_of: Checker, place: Path) -> None:
     assert errors_of(place, HERE / 'users.py', deprecated=True) == {}
+
+
+@both
+def test_the_page_on_types_is_right(errors_of: Checker, place: Path) -> None:
+    page = (ROOT / 'docs/howto/types.md').read_text('utf-8')
+    blocks = re.findall(r'^```python\n(.*?)^```', page, re.M | re.S)
+    assert blocks
+    program = place / 'page.py'
+    for block in blocks:
+        program.write_text(block)
+        assert errors_of(place, program, deprecated=True) == {}
 
 
 def test_lambdas_know_their_arguments(place: Path) -> None:
