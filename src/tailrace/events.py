@@ -312,7 +312,8 @@ class EventEmitter:
         """The events that have listeners, in the order of their first listener."""
         return list(self._events)
 
-    def set_max_listeners(self, n: int | float, /) -> Any:
+    # Any: a compiled function checks what is annotated, before ours and without the code.
+    def set_max_listeners(self, n: Any, /) -> Any:
         """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07).
 
         Raises ERR_INVALID_ARG_TYPE or, for a negative number, ERR_OUT_OF_RANGE.
@@ -346,7 +347,7 @@ def _caller_level() -> int:
     return level
 
 
-def set_default_max_listeners(n: int | float) -> None:
+def set_default_max_listeners(n: Any) -> None:
     """Set the limit of all emitters that have none of their own (10 at first)."""
     global default_max_listeners
     check_number('n', n)
