@@ -72,14 +72,14 @@ def test_command_refuses_an_unfit_interpreter(command: str, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
-@pytest.mark.parametrize('broken', ['none', 'ruff', 'mypy', 'pytest', 'sphinx'])
+@pytest.mark.parametrize('broken', ['none', 'ruff', 'mypy', 'pyright', 'pytest', 'sphinx'])
 def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
     """./test with an interpreter that only notes what it is asked: one failure never hides."""
     fake = tmp_path / 'python'
     fake.write_text(
         '#!/bin/sh\n'
         f'case "$*" in *environment.py*) echo "{fake}";; -c*) ;;\n'
-        f'*) echo "gate: $*"; case "$*" in *{broken}*) exit 3;; esac;; esac\n'
+        f'*) echo "gate: $*"; case "$2" in {broken}) exit 3;; esac;; esac\n'
     )
     fake.chmod(0o755)
     done = subprocess.run(
@@ -94,6 +94,7 @@ def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
         'gate: -m ruff format --check .',
         'gate: -m ruff check .',
         'gate: -m mypy',
+        f'gate: -m pyright --pythonpath {fake}',
         'gate: -m pytest -k two words',
         'gate: -m sphinx -W --keep-going -q -b html docs build/docs',
     ]
@@ -186,12 +187,14 @@ def test_second_try_hides_no_lasting_fault(
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='the commands are shell scripts')
-def test_absent_sphinx_is_told(tmp_path: Path) -> None:
-    """Without Sphinx the other gates count; the summary says that the pages were not built."""
+@pytest.mark.parametrize(('missing', 'gate'), [('sphinx', 'docs'), ('pyright', 'types, pyright')])
+def test_absent_tool_is_told(missing: str, gate: str, tmp_path: Path) -> None:
+    """Without Sphinx or pyright the other gates count; the summary says what was left out."""
     fake = tmp_path / 'python'
     fake.write_text(
         '#!/bin/sh\n'
-        f'case "$*" in *environment.py*) echo "{fake}";; *sphinx*) exit 1;; -V) echo fake;; esac\n'
+        f'case "$*" in *environment.py*) echo "{fake}";; -V) echo fake;;\n'
+        f'-c*{missing}*) exit 1;; esac\n'
     )
     fake.chmod(0o755)
     done = subprocess.run(
@@ -202,5 +205,5 @@ def test_absent_sphinx_is_told(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0
-    assert '  absent  docs' in done.stdout
-    assert '== docs' not in done.stdout
+    assert f'  absent  {gate} (' in done.stdout
+    assert f'== {gate}' not in done.stdout

@@ -27,8 +27,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = '.tailrace-stamp'
-#: Compiled packages that may lag behind a new interpreter; their tests are then skipped.
-OPTIONAL = ('uvloop',)
+#: What is compiled and may lag behind a new interpreter or a rare machine (pyright by the Node.js
+#: that comes with it); its tests are then skipped.
+OPTIONAL = ('pyright', 'uvloop')
 
 
 def stamp(options: argparse.Namespace) -> str:

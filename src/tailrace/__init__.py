@@ -87,6 +87,25 @@ __all__ = [
     'stream',
 ]
 
-if not _typing.TYPE_CHECKING:
-    # Node's spellings; a type checker would take every name for one.
+if _typing.TYPE_CHECKING:  # Node's spellings
+    activeResources = active_resources
+    clearImmediate = clear_immediate
+    clearInterval = clear_interval
+    clearTimeout = clear_timeout
+    createConnection = create_connection
+    createServer = create_server
+    errorMonitor = error_monitor
+    getDefaultAutoSelectFamily = get_default_auto_select_family
+    getDefaultAutoSelectFamilyAttemptTimeout = get_default_auto_select_family_attempt_timeout
+    isIP = is_ip
+    isIPv4 = is_ipv4
+    isIPv6 = is_ipv6
+    nextTick = next_tick
+    setDefaultAutoSelectFamily = set_default_auto_select_family
+    setDefaultAutoSelectFamilyAttemptTimeout = set_default_auto_select_family_attempt_timeout
+    setImmediate = set_immediate
+    setInterval = set_interval
+    setTimeout = set_timeout
+else:
+    # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())

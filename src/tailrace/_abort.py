@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _runtime
 from ._names import node_names
@@ -168,6 +168,12 @@ class AbortSignal:
 
     def __repr__(self) -> str:
         return f'<AbortSignal {"aborted" if self._aborted else "not aborted"}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        throwIfAborted = throw_if_aborted
+        addEventListener = add_event_listener
+        removeEventListener = remove_event_listener
+        listenerCount = listener_count
 
 
 def _raise(error: Exception) -> None:

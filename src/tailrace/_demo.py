@@ -29,17 +29,17 @@ PAUSE = 5
 BLOCK = hashlib.shake_256(b'tailrace').digest(64 * 1024)
 
 #: The events that are shown, with what is worth showing of their arguments.
-SHOWN: dict[str, Callable[..., str]] = {
-    'lookup': lambda err, address, family, host: f'{host} is {address}',
-    'connectionAttempt': lambda address, port, family: f'{address} port {port}',
-    'connect': lambda: '',
-    'ready': lambda: '',
-    'pause': lambda: '',
-    'resume': lambda: '',
-    'end': lambda: 'the other side has finished sending',
-    'finish': lambda: 'everything has been handed to the system',
-    'timeout': lambda: '',
-    'close': lambda had_error: 'after an error' if had_error else '',
+SHOWN = {
+    'lookup': '{3} is {1}',
+    'connectionAttempt': '{0} port {1}',
+    'connect': '',
+    'ready': '',
+    'pause': '',
+    'resume': '',
+    'end': 'the other side has finished sending',
+    'finish': 'everything has been handed to the system',
+    'timeout': '',
+    'close': '',
 }
 
 
@@ -67,9 +67,14 @@ class Demo:
             if event not in but:
                 socket.on(event, self.teller(who, event, details))
 
-    def teller(self, who: str, event: str, details: Callable[..., str]) -> Callable[..., None]:
+    def teller(self, who: str, event: str, details: str) -> Callable[..., None]:
         """A listener that shows one event."""
-        return lambda *args: self.say(who, event, details(*args))
+
+        def tell(*args: Any) -> None:
+            failed = event == 'close' and args[0]
+            self.say(who, event, 'after an error' if failed else details.format(*args))
+
+        return tell
 
     def check(self, good: bool, line: str) -> None:
         """A line for the summary, and whether all is still well."""

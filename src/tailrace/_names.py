@@ -129,7 +129,7 @@ class Record(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         other = camel(key)
         if other in self:
-            return dict.__getitem__(self, other)
+            return self[other]
         raise KeyError(key)
 
     def __getattr__(self, name: str) -> Any:
@@ -144,7 +144,7 @@ class Record(dict[str, Any]):
         return [*super().__dir__(), *self, *map(snake, self)]
 
     def __repr__(self) -> str:
-        return f'Record({dict.__repr__(self)})'
+        return f'Record({super().__repr__()})'
 
 
 def merge_options(

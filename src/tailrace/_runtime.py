@@ -60,6 +60,7 @@ class Holder(Protocol):
 
     def describe(self) -> tuple[str, str]:
         """Kind and address, for :func:`active_resources`: ``('server', '127.0.0.1:80')``."""
+        ...
 
 
 class Runtime(Ticks):
@@ -479,6 +480,10 @@ class Timer:
         state = 'cleared' if self._fn is None else 'waiting' if self.number >= 0 else 'fired'
         return f'<Timer {kind} {ms} {state}{"" if self._refed else " unref"}>'
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isEntry = is_entry
+        hasRef = has_ref
+
 
 class Immediate:
     """What :func:`set_immediate` returns."""
@@ -531,6 +536,9 @@ class Immediate:
 
     def __repr__(self) -> str:
         return f'<Immediate {"done" if self._fn is None else "waiting"}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        hasRef = has_ref
 
 
 # Not decorators: the classes may be compiled ones.
@@ -591,7 +599,7 @@ def active_resources() -> list[Record]:
     ``address`` what it stands for, ``since`` how many ms it has been active.
     """
     now = time.monotonic()
-    out = []
+    out: list[Record] = []
     for holder, since in current().holders.items():
         kind, address = holder.describe()
         out.append(Record(kind=kind, address=address, since=round((now - since) * 1000, 3)))

@@ -7,9 +7,9 @@ Pure functions; they know the error classes and nothing else. ``bool`` is never 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from .errors import InvalidArgTypeError, InvalidArgValueError, OutOfRangeError, SocketBadPortError
 
@@ -23,6 +23,7 @@ __all__ = [
     'check_number',
     'check_port',
     'check_str',
+    'is_mapping',
     'milliseconds',
     'out_of_range',
     'shown',
@@ -55,6 +56,11 @@ def bad_value(name: str, wanted: str, value: object) -> NoReturn:
 def out_of_range(name: str, wanted: str, value: object) -> NoReturn:
     """Raise ERR_OUT_OF_RANGE: ``name`` must be ``wanted``."""
     raise OutOfRangeError(f'{name} must be {wanted}, not {shown(value)}')
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether ``value`` can be an options mapping; its keys are looked at when they are used."""
+    return isinstance(value, Mapping)
 
 
 def check_callable(name: str, value: Any) -> Callable[..., Any]:

@@ -64,8 +64,14 @@ if _typing.TYPE_CHECKING:
     settings: dict[str, _typing.Any]
     worker: Worker | None
     workers: dict[int, Worker]
+    # Node's spellings
+    addListener = add_listener
+    listenerCount = listener_count
+    removeAllListeners = remove_all_listeners
+    removeListener = remove_listener
+    setupPrimary = setup_primary
 else:
-    # Node's spellings; a type checker would take every name for one.
+    # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(
     __name__,

@@ -23,6 +23,9 @@ __all__ = [
     'set_default_result_order',
 ]
 
-if not _typing.TYPE_CHECKING:
-    # Node's spellings; a type checker would take every name for one.
+if _typing.TYPE_CHECKING:  # Node's spellings
+    getDefaultResultOrder = get_default_result_order
+    setDefaultResultOrder = set_default_result_order
+else:
+    # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())

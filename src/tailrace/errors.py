@@ -38,7 +38,7 @@ import errno as _errno
 import os
 import socket
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._names import NodeName
 
@@ -288,9 +288,7 @@ def _state_classes() -> dict[str, type[StateError]]:
 
 
 _STATE_CLASSES = _state_classes()
-for _cls in _STATE_CLASSES.values():
-    globals()[_cls.__name__] = _cls
-del _cls
+globals().update({cls.__name__: cls for cls in _STATE_CLASSES.values()})
 
 
 def state_error(code: str, text: str | None = None) -> StateError:
@@ -313,8 +311,12 @@ class NodeOSError(NodeError, OSError):
     path: str | None = None
     hostname: str | None = None
 
-    localAddress: Any = NodeName('local_address')
-    localPort: Any = NodeName('local_port')
+    if TYPE_CHECKING:
+        localAddress: str | None
+        localPort: int | None
+    else:
+        localAddress = NodeName('local_address')
+        localPort = NodeName('local_port')
 
     def __init__(self, number: int | None, text: str) -> None:
         OSError.__init__(self, number, text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _runtime
 from ._compiled import caller_level, mypyc_attr
@@ -62,6 +62,18 @@ class EventEmitter:
     """
 
     __slots__ = ('_events', '_max_listeners', '_warned')
+
+    # Node's spellings (see node_names): types only, so that a compiler leaves them alone.
+    addListener: ClassVar[Callable[..., Any]]
+    prependListener: ClassVar[Callable[..., Any]]
+    prependOnceListener: ClassVar[Callable[..., Any]]
+    removeListener: ClassVar[Callable[..., Any]]
+    removeAllListeners: ClassVar[Callable[..., Any]]
+    rawListeners: ClassVar[Callable[[EventEmitter, Any], list[Callable[..., Any]]]]
+    listenerCount: ClassVar[Callable[..., int]]
+    eventNames: ClassVar[Callable[[EventEmitter], list[Any]]]
+    setMaxListeners: ClassVar[Callable[..., Any]]
+    getMaxListeners: ClassVar[Callable[[EventEmitter], int | float]]
 
     _events: dict[Any, Listener | tuple[Listener, ...]]
     _max_listeners: int | float
@@ -296,7 +308,8 @@ class EventEmitter:
         """The events that have listeners, in the order of their first listener."""
         return list(self._events)
 
-    def set_max_listeners(self, n: int | float, /) -> Any:
+    # Any: a compiled function checks what is annotated, before ours and without the code.
+    def set_max_listeners(self, n: Any, /) -> Any:
         """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07).
 
         Raises ERR_INVALID_ARG_TYPE or, for a negative number, ERR_OUT_OF_RANGE.
@@ -325,7 +338,7 @@ def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any
 node_names(EventEmitter)
 
 
-def set_default_max_listeners(n: int | float) -> None:
+def set_default_max_listeners(n: Any) -> None:
     """Set the limit of all emitters that have none of their own (10 at first)."""
     global default_max_listeners
     check_number('n', n)
@@ -338,6 +351,12 @@ def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[...,
     """The functions that listen for ``event`` on ``emitter``."""
     return emitter.listeners(event)
 
+
+if TYPE_CHECKING:
+    defaultMaxListeners = default_max_listeners
+    errorMonitor = error_monitor
+    getEventListeners = get_event_listeners
+    setDefaultMaxListeners = set_default_max_listeners
 
 # Node's spellings. Not by assignment: a type checker would take every name for one; and not behind
 # TYPE_CHECKING: a compiler would leave it out.

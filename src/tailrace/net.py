@@ -36,6 +36,16 @@ __all__ = [
     'set_default_auto_select_family_attempt_timeout',
 ]
 
-if not _typing.TYPE_CHECKING:
-    # Node's spellings; a type checker would take every name for one.
+if _typing.TYPE_CHECKING:  # Node's spellings
+    createConnection = create_connection
+    createServer = create_server
+    getDefaultAutoSelectFamily = get_default_auto_select_family
+    getDefaultAutoSelectFamilyAttemptTimeout = get_default_auto_select_family_attempt_timeout
+    isIP = is_ip
+    isIPv4 = is_ipv4
+    isIPv6 = is_ipv6
+    setDefaultAutoSelectFamily = set_default_auto_select_family
+    setDefaultAutoSelectFamilyAttemptTimeout = set_default_auto_select_family_attempt_timeout
+else:
+    # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())

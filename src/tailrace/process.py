@@ -42,7 +42,12 @@ if _typing.TYPE_CHECKING:
     channel: _typing.Any
     connected: bool
     pid: int
+    # Node's spellings
+    addListener = add_listener
+    listenerCount = listener_count
+    removeAllListeners = remove_all_listeners
+    removeListener = remove_listener
 else:
-    # Node's spellings; a type checker would take every name for one.
+    # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())
 _face(__name__, _process, ('channel', 'connected', 'pid'))

@@ -27,6 +27,10 @@ __all__ = [
     'set_default_high_water_mark',
 ]
 
-if not _typing.TYPE_CHECKING:
-    # Node's spellings; a type checker would take every name for one.
+if _typing.TYPE_CHECKING:  # Node's spellings
+    addAbortSignal = add_abort_signal
+    getDefaultHighWaterMark = get_default_high_water_mark
+    setDefaultHighWaterMark = set_default_high_water_mark
+else:
+    # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())

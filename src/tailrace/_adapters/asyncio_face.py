@@ -87,7 +87,11 @@ async def start_server(
     ``create_server``. The counterpart of asyncio's ``loop.create_server``.
     """
     own, options = _split(options)
-    server = create_server(own, lambda sock: transport_for(sock, protocol_factory()))
+
+    def connected(sock: Socket) -> None:
+        transport_for(sock, protocol_factory())
+
+    server = create_server(own, connected)
     await server.listen(*args, **options)
     return server
 

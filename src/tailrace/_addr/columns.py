@@ -64,7 +64,8 @@ class Layout(Protocol[B]):
 class Narrow:
     """Keys that fit one item of an array: ``'I'`` (32 bits) or ``'Q'`` (64 bits)."""
 
-    __slots__ = ('_code', 'right')
+    # 'right' apart: pyright takes what is callable and named in a plain list for a method.
+    __slots__ = ('_code', *('right',))
 
     def __init__(self, code: str) -> None:
         self._code = code

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from tailrace._names import Record, merge_options, node_names
 from tailrace._validate import bad_type, bad_value, check_int, check_port, check_str
@@ -175,6 +175,10 @@ class SocketAddress:
 
     def __ge__(self, other: object) -> bool:
         return self._key >= other._key if isinstance(other, SocketAddress) else NotImplemented
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isSocketAddress = is_socket_address
+        toJSON = to_json
 
 
 def _number(version: int, text: str) -> int:

@@ -20,7 +20,7 @@ from .._abort import check_signal
 from .._handles.make import pipe
 from .._names import merge_options, node_names
 from .._net.socket import Socket
-from .._validate import bad_type, bad_value, check_bool, milliseconds
+from .._validate import bad_type, bad_value, check_bool, is_mapping, milliseconds
 from ..errors import AbortError, state_error, system_error
 from .ipc import Channel
 from .passing import Sent
@@ -300,14 +300,15 @@ def _for_popen(end: Any) -> Any:
 
 def _check_stdio(opts: Mapping[str, Any]) -> list[Any]:
     """Three of 'pipe', 'inherit', 'ignore' or a descriptor."""
-    stdio = opts.get('stdio')
+    stdio: Any = opts.get('stdio')
     if stdio is None:
         stdio = 'pipe' if opts.get('silent') else 'inherit'
     if isinstance(stdio, str):
         stdio = [stdio] * 3
+    kinds: Any = stdio
     if not isinstance(stdio, Sequence):
         bad_type('options.stdio', "'pipe', 'inherit', 'ignore' or a list of them", stdio)
-    out: list[Any] = ['inherit' if kind is None else kind for kind in stdio if kind != 'ipc']
+    out: list[Any] = ['inherit' if kind is None else kind for kind in kinds if kind != 'ipc']
     out += ['inherit'] * (3 - len(out))
     for kind in out:
         number = kind if isinstance(kind, int) and not isinstance(kind, bool) else None
@@ -372,13 +373,16 @@ def fork(
     Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; on Windows
     ERR_FEATURE_UNAVAILABLE_ON_PLATFORM.
     """
-    if isinstance(args, Mapping):
+    if is_mapping(args):
         args, options = None, args
-    if not isinstance(module_path, (str, os.PathLike)) or not os.fspath(module_path):
-        bad_type('module_path', 'the path of a script', module_path)
+    script: Any = module_path
+    if not isinstance(module_path, (str, os.PathLike)) or not os.fspath(script):
+        bad_type('module_path', 'the path of a script', script)
+    given: Any = args
     if args is not None and (isinstance(args, (str, bytes)) or not isinstance(args, Sequence)):
         bad_type('args', 'a list of strings', args)
-    if options is not None and not isinstance(options, Mapping):
+    if options is not None and not is_mapping(options):
         bad_type('options', 'a mapping', options)
+    words: list[str] = [str(word) for word in given or ()]
     opts = merge_options('fork', options, keywords, FORK_OPTIONS)
-    return spawn([os.fspath(module_path), *map(str, args or ())], opts)
+    return spawn([os.fsdecode(script), *words], opts)

@@ -12,15 +12,15 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._handles import DONE, ListenHandle
 from .._handles.engine import engine_of
-from .._handles.listen import PipeListener, TcpListener
+from .._handles.listen import Listener, PipeListener, TcpListener
 from .._handles.make import pipe, tcp
 from .._handles.reading import RawSocket
-from .._names import node_names
+from .._names import Record, node_names
 from .._net.listening import set_share
 from ..events import EventEmitter
 from .ipc import PLAIN
@@ -52,7 +52,7 @@ class Fed:
         self.on_accept_error: Callable[[int], object] = _ignore
         self._inside = inside
         self._place: int = reply['place']
-        self._name = reply['name']
+        self._name: Any = reply['name']
         self._family = socket.AF_UNIX
         if self.kind == 'tcp':
             ipv6 = self._name[2] == 'IPv6'
@@ -123,7 +123,8 @@ class Fed:
 
     def get_sock_name(self) -> Any:
         """The primary's address."""
-        return tuple(self._name) if isinstance(self._name, list) else self._name
+        name: Any = self._name
+        return tuple(name) if isinstance(self._name, list) else name
 
     def ref(self) -> None:
         """Hold the program while open (the default)."""
@@ -163,7 +164,13 @@ class Fed:
         return f'<Fed {self._name} {"open" if self._open else "closed"}>'
 
 
-class _Own:
+if TYPE_CHECKING:
+    _Listener = Listener
+else:
+    _Listener = object
+
+
+class _Own(_Listener):
     """What a worker adds to a listening socket: its place, and rest while it is full (CL-06)."""
 
     _inside: Inside
@@ -181,7 +188,7 @@ class _Own:
 
     def listen(self, backlog: int) -> int:
         """LS-27: with the backlog of the first."""
-        code: int = super().listen(self._backlog)  # type: ignore[misc]
+        code = super().listen(self._backlog)
         if code == DONE:
             self._inside.places[self._place] = self
             self._server._on_count = self._count_changed
@@ -202,16 +209,16 @@ class _Own:
 
     def _apply(self) -> None:
         if self._resting or self._stopped:
-            super().pause()  # type: ignore[misc]
+            super().pause()
         else:
-            super().resume()  # type: ignore[misc]
+            super().resume()
 
     def close(self, done: Callable[[], object] | None = None) -> None:
-        if self.fd >= 0:  # type: ignore[attr-defined]
+        if self.fd >= 0:
             self._server._on_count = None
             self._last_look()
             self._inside.left(self._place)
-        super().close(done)  # type: ignore[misc]
+        super().close(done)
 
     def _last_look(self) -> None:
         """Nothing waits in a queue that others serve too."""
@@ -341,7 +348,7 @@ class Inside(EventEmitter):
         if policy == 'rr':
             return DONE, Fed(self, reply, server)
         runtime = _runtime.current()
-        handle: SharedTcp | SharedPipe
+        handle: SharedTcp | SharedPipe | OwnTcp | None = None
         if policy == 'shared':
             fds = reply.get('fds')
             if not fds:
@@ -356,7 +363,7 @@ class Inside(EventEmitter):
             address, port, family = reply['name']
             number = 6 if family == 'IPv6' else 4
             code = handle.bind(address, port, number, bool(what['ipv6_only']), True)
-        if code != DONE:
+        if handle is None or code != DONE:
             self.tell({'act': 'close', 'place': reply['place']})
             return code, None
         handle.place(self, reply, server)
@@ -365,7 +372,7 @@ class Inside(EventEmitter):
     def _listening(self, server: Any, what: dict[str, Any]) -> None:
         self.worker.state = 'listening'
         where = server.address()
-        port = where['port'] if isinstance(where, dict) else what['port']
+        port = where['port'] if isinstance(where, Record) else what['port']
         self.tell(
             {
                 'act': 'listening',
@@ -449,3 +456,8 @@ class Inside(EventEmitter):
         if not worker.exited_after_disconnect or self.exit_on_disconnect:
             # The primary is gone: without it nobody would ever end this process.
             raise SystemExit(0)
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isPrimary = is_primary
+        isWorker = is_worker
+        setupPrimary = setup_primary

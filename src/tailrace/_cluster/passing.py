@@ -60,11 +60,15 @@ def pack(thing: Any, keep_open: bool) -> Parcel | None:
             raise InvalidHandleTypeError('a server of a cluster worker cannot be sent on')
         return _copy({'type': 'server', 'path': thing._path}, inner.fd)
     if isinstance(thing, (socket.socket, BoundSocket)) or hasattr(thing, 'runtime'):
-        fd = thing.fd if isinstance(getattr(thing, 'fd', None), int) else -1
+        fd: Any
         if isinstance(thing, socket.socket):
             fd = thing.fileno()
         elif isinstance(thing, BoundSocket):
             fd = thing.fd()
+        else:
+            fd = getattr(thing, 'fd', None)
+        if not isinstance(fd, int):
+            return None
         if fd < 0:
             return None
         if guess_kind(fd) is not None:

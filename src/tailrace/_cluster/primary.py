@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._handles import DONE
@@ -197,7 +197,11 @@ class Primary(EventEmitter):
         child._on_plain = took
         child._before_disconnect = disconnected
         child.once('exit', exited)
-        worker.on('message', lambda message, handle: self.emit('message', worker, message, handle))
+
+        def said(message: Any, handle: Any) -> None:
+            self.emit('message', worker, message, handle)
+
+        worker.on('message', said)
 
     def _drop(self, worker: Worker) -> None:
         self.workers.pop(worker.id, None)
@@ -305,3 +309,8 @@ class Primary(EventEmitter):
                 place.pinned = True
             else:
                 place.unpin()
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isPrimary = is_primary
+        isWorker = is_worker
+        setupPrimary = setup_primary

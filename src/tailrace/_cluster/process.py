@@ -10,7 +10,7 @@ import atexit
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._names import node_names
@@ -133,6 +133,9 @@ class Process(Talker):
 
     def __repr__(self) -> str:
         return f'<process {os.getpid()}{" connected" if self.connected else ""}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        removeAllListeners = remove_all_listeners
 
 
 #: This process.

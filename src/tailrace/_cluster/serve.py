@@ -188,8 +188,15 @@ class Supervisor:
         slot.since = time.monotonic()
         slot.timer = None
         worker = self._primary.fork(self._env)
-        worker.once('exit', lambda code, name: self._exited(slot, worker, code, name))
-        worker.on('error', lambda error: self._trouble(slot, worker, error))
+
+        def exited(code: Any, name: Any) -> None:
+            self._exited(slot, worker, code, name)
+
+        def failed(error: Any) -> None:
+            self._trouble(slot, worker, error)
+
+        worker.once('exit', exited)
+        worker.on('error', failed)
         worker.process.once('close', lambda: self._closed(slot, worker))
         return worker
 

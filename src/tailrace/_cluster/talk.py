@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
 from .._handles import DONE
 from .._listeners import adapt
 from .._names import node_names
-from .._validate import bad_type
+from .._validate import bad_type, is_mapping
 from ..errors import state_error, system_error
 from ..events import EventEmitter
 from .ipc import INTERNAL, LOST, MESSAGE, PLAIN, Channel
@@ -95,7 +95,7 @@ class Talker(EventEmitter):
         elif callable(options):
             options, callback = None, options
         if options is not None:
-            if not isinstance(options, Mapping):
+            if not is_mapping(options):
                 bad_type('options', 'a mapping', options)
             keep_open = bool(options.get('keep_open', options.get('keepOpen', keep_open)))
         done = adapt(callback) if callable(callback) else None
@@ -121,6 +121,9 @@ class Talker(EventEmitter):
         if keep_open:
             server._connections += 1  # counted here and there
 
+    def _written(self, code: int) -> None:
+        self._unblock()
+
     def _post(self, body: Any, parcel: Parcel | None, done: Any) -> bool:
         outbox = self._outbox
         if outbox is not None:
@@ -130,7 +133,7 @@ class Talker(EventEmitter):
         if handle is not None and handle.write_queue_size:
             # What this process wrote comes before what the other one will write.
             self._outbox = deque([lambda: self._post_now(body, parcel, done)])
-            handle.write(b'', lambda _: self._unblock())
+            handle.write(b'', self._written)
             return False
         return self._post_now(body, parcel, done)
 

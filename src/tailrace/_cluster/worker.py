@@ -5,7 +5,7 @@ This file refuses to know who listens where.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._names import node_names
 from ..events import EventEmitter
@@ -85,3 +85,7 @@ class Worker(EventEmitter):
 
     def __repr__(self) -> str:
         return f'<Worker {self.id} {self.state} pid={self.process.pid}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isConnected = is_connected
+        isDead = is_dead

@@ -16,7 +16,15 @@ from .. import _runtime
 from .._addr.ip import is_ip
 from .._listeners import adapt
 from .._names import Record, merge_options
-from .._validate import bad_type, bad_value, check_bool, check_callable, check_number, check_str
+from .._validate import (
+    bad_type,
+    bad_value,
+    check_bool,
+    check_callable,
+    check_number,
+    check_str,
+    is_mapping,
+)
 from ..errors import NodeError, NodeOSError, resolution_error, system_error
 from .pool import Pool
 
@@ -171,7 +179,7 @@ def request(
         options, callback = None, options
     if isinstance(options, (int, float)) and not isinstance(options, bool):
         options = {'family': options}
-    elif options is not None and not isinstance(options, Mapping):
+    elif options is not None and not is_mapping(options):
         bad_type('options', 'a mapping or a family', options)
     if callback is not None:
         callback = adapt(check_callable('callback', callback))

@@ -16,13 +16,14 @@ This file refuses to know what an answer is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .. import _runtime
 from .._addr.ip import is_ip
 from .._listeners import Listener, is_coroutine_function
 from .._names import Record
+from .._validate import is_mapping
 from ..errors import AbortError, UnhandledError
 from .lookup import lookup, lookup_error
 
@@ -182,16 +183,22 @@ def entries(answers: Any) -> list[tuple[Any, Any]]:
 
     A mapping ``{address, family}``, a pair, or an address alone.
     """
+    given: Any = answers
     if not isinstance(answers, (list, tuple)):
         return []
     out: list[tuple[Any, Any]] = []
-    for one in answers:
-        if isinstance(one, Mapping):
+    for one in given:
+        if is_mapping(one):
             out.append((one.get('address'), one.get('family')))
-        elif isinstance(one, tuple) and len(one) == 2:
+        elif _is_pair(one):
             out.append(one)
         elif isinstance(one, str):
             out.append((one, is_ip(one) or None))
         else:
             out.append((None, None))
     return out
+
+
+def _is_pair(value: Any) -> TypeGuard[tuple[Any, Any]]:
+    given: Any = value
+    return isinstance(value, tuple) and len(given) == 2

@@ -69,6 +69,7 @@ class Handle(Protocol):
 
     def has_ref(self) -> bool:
         """Whether an active handle holds the program."""
+        ...
 
     def close(self, done: Callable[[], object] | None = None) -> None:
         """Rule 4."""
@@ -98,12 +99,15 @@ class StreamHandle(Handle, Protocol):
 
     def bind(self, address: str, port: int, family: int) -> int:
         """Bind a socket that is to connect (family 4 or 6); DONE or an errno."""
+        ...
 
     def connect(self, address: str, port: int, family: int, done: Callable[[int], object]) -> int:
         """Connect to an IP address; for a pipe ``address`` is the path, port and family are 0."""
+        ...
 
     def open(self, fd: int) -> int:
         """Take over a connected descriptor; DONE or an errno."""
+        ...
 
     def read_start(self) -> None:
         """Rule 6; no effect while reading."""
@@ -113,35 +117,45 @@ class StreamHandle(Handle, Protocol):
 
     def write(self, data: bytes | bytearray | memoryview, done: Callable[[int], object]) -> int:
         """Rule 7."""
+        ...
 
     def writev(
         self, chunks: list[bytes | bytearray | memoryview], done: Callable[[int], object]
     ) -> int:
         """Rule 7: one vectored write (sendmsg, split at IOV_MAX)."""
+        ...
 
     def shutdown(self, done: Callable[[int], object]) -> int:
         """Send a FIN once the queued writes are out (SHUT_WR)."""
+        ...
 
     def reset(self, done: Callable[[], object] | None = None) -> int:
         """Close with an RST (SO_LINGER 1,0; PF-05); TCP only, else ENOTSUP; DONE or an errno."""
+        ...
 
     def get_sock_name(self) -> SocketAddressInfo | None:
         """Own address; None for a pipe, without a descriptor, and when the kernel refuses."""
+        ...
 
     def get_peer_name(self) -> SocketAddressInfo | None:
         """Peer address, as above."""
+        ...
 
     def set_no_delay(self, enable: bool) -> int:
         """TCP_NODELAY; DONE or an errno (pipes: DONE, no effect)."""
+        ...
 
     def set_keep_alive(self, enable: bool, delay: int, interval: int, count: int) -> int:
         """SO_KEEPALIVE and, when enabling, TCP_KEEPIDLE (if delay >= 1 s), KEEPINTVL, KEEPCNT."""
+        ...
 
     def set_type_of_service(self, tos: int) -> int:
         """IP_TOS or IPV6_TCLASS; DONE or an errno."""
+        ...
 
     def get_type_of_service(self) -> int:
         """The value in force, or a negative errno."""
+        ...
 
 
 class ListenHandle(Handle, Protocol):
@@ -153,18 +167,23 @@ class ListenHandle(Handle, Protocol):
 
     def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:
         """TCP: SO_REUSEADDR, IPV6_V6ONLY set explicitly, bind; DONE or an errno."""
+        ...
 
     def bind_path(self, path: str) -> int:
         """Unix: bind the path (leading NUL: abstract, Linux only); DONE or an errno (EINVAL)."""
+        ...
 
     def chmod(self, bits: int) -> int:
         """Set the mode of the socket file to exactly ``bits`` (0o444, 0o222, 0o666; LS-21)."""
+        ...
 
     def open(self, fd: int) -> int:
         """Take over a bound or listening descriptor; DONE or an errno (EINVAL: not listenable)."""
+        ...
 
     def listen(self, backlog: int) -> int:
         """listen(2) and start to accept; DONE or an errno."""
+        ...
 
     def pause(self) -> None:
         """Leave connections in the kernel's queue until :meth:`resume`."""
@@ -174,3 +193,4 @@ class ListenHandle(Handle, Protocol):
 
     def get_sock_name(self) -> SocketAddressInfo | str | None:
         """Own address, for a pipe the path."""
+        ...

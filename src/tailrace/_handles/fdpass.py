@@ -71,7 +71,7 @@ def receive_fds(sock: Any, size: int) -> tuple[bytes, list[int]]:
 
 def _limited(chunks: list[Any], size: int) -> list[Any]:
     """The first ``size`` bytes of the chunks."""
-    out = []
+    out: list[Any] = []
     for chunk in chunks:
         if size <= 0:
             break

@@ -96,8 +96,8 @@ class Listener(Watched):
         '_retry',
         '_sock',
         '_spare',
-        'on_accept_error',
-        'on_connection',
+        # Apart: pyright takes what is callable and named in a plain list for a method.
+        *('on_accept_error', 'on_connection'),
     )
 
     kind: str = 'listener'

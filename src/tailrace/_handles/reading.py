@@ -73,16 +73,13 @@ class Receiver(Watched):
         '_refed',
         '_sock',
         'active_at',
-        'buffer',
         'bytes_read',
         'bytes_written',
-        'on_buffer',
-        'on_end',
-        'on_error',
-        'on_read',
         'reading',
         'stamping',
         'write_queue_size',
+        # Apart: pyright takes what is callable and named in a plain list for a method.
+        *('buffer', 'on_buffer', 'on_end', 'on_error', 'on_read'),
     )
 
     kind: str = 'stream'
@@ -96,8 +93,8 @@ class Receiver(Watched):
         self.on_error: Callable[[int], object] = ignore
         self.buffer: Callable[[], bytearray | memoryview] | None = None
         self.on_buffer: Callable[[int, bytearray | memoryview], object] = ignore
-        self.bytes_read = 0
-        self.bytes_written = 0
+        self.bytes_read: int = 0
+        self.bytes_written: int = 0
         self.write_queue_size = 0
         self.reading = False
         self.stamping = False
@@ -107,6 +104,11 @@ class Receiver(Watched):
         self._chunk = _CHUNK
         self._refed = True
         self._held = False
+
+    def _let_go(self) -> None:
+        """No callback runs any more: drop those who hold us (no cycle for the collector)."""
+        self.on_read = self.on_end = self.on_error = self.on_buffer = ignore
+        self.buffer = self._buf = None
 
     def adopt(self, sock: Any) -> None:
         """Become the owner of a non-blocking socket object (rule 1)."""

@@ -23,7 +23,7 @@ from typing import Any, Final
 from . import DONE, PENDING
 from .engine import READ, WRITE
 from .pending import IOV_MAX, Data, Pending, as_bytes
-from .reading import RawSocket, Receiver, code_of, ignore
+from .reading import RawSocket, Receiver, code_of
 
 __all__ = ['FULL', 'NO_SIGNAL', 'Stream']
 
@@ -275,9 +275,7 @@ class Stream(Receiver):
             self._sock = None
             self.fd = -1
             self._update_hold()
-            # No callback runs any more: let go of those who hold us (no cycle for the collector).
-            self.on_read = self.on_end = self.on_error = self.on_buffer = ignore
-            self.buffer = self._buf = None
+            self._let_go()
             try:
                 sock.close()
             except OSError:

@@ -52,9 +52,11 @@ class Clock(Protocol):
 
     def call_later(self, ms: float, fn: Callable[[], object]) -> Waiting:
         """Call ``fn`` once, ``ms`` milliseconds from now."""
+        ...
 
     def soon(self, fn: Callable[[], object]) -> Waiting:
         """Call ``fn`` once, from the loop, not inside this call."""
+        ...
 
     def tick(self, fn: Callable[[], object]) -> None:
         """Call ``fn`` at the end of the current callback."""
@@ -82,6 +84,7 @@ class Report(Protocol):
 
     def refuse(self, address: str, family: int) -> Exception | None:
         """ERR_IP_BLOCKED if the block list has the address (CN-22)."""
+        ...
 
 
 def interleave(answers: Sequence[Target]) -> list[Target]:

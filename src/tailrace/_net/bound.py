@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._addr import is_ip
@@ -121,3 +121,8 @@ class BoundSocket:
         if self._handle is None:
             return '<BoundSocket adopted>'
         return f'<BoundSocket {self._path or self.address()}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isPipe = is_pipe
+        adoptListener = adopt_listener
+        adoptStream = adopt_stream

@@ -14,7 +14,7 @@ A channel nobody subscribes to costs one test.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._listeners import adapt
@@ -70,6 +70,9 @@ class Channel:
 
     def __repr__(self) -> str:
         return f'<Channel {self.name!r}, {len(self.subscribers)} subscribers>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        hasSubscribers = has_subscribers
 
 
 def _raise(error: Exception) -> None:

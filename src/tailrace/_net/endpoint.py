@@ -10,7 +10,7 @@ stream calls ``write`` of the handle itself: no code of this file runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
@@ -153,14 +153,18 @@ class Endpoint(Duplex):
         """``onread``: receive into the user's own buffer (SK-07 to SK-09)."""
         if onread is None:
             return
-        get = onread.get if hasattr(onread, 'get') else lambda name: getattr(onread, name, None)
-        buffer, callback = get('buffer'), get('callback')
+        options: Mapping[str, Any]
+        if hasattr(onread, 'get'):
+            options = onread
+        else:
+            options = {name: getattr(onread, name, None) for name in ('buffer', 'callback')}
+        buffer, callback = options.get('buffer'), options.get('callback')
         if not callable(callback):
             return
         if callable(buffer):
             self._onread = buffer, callback
         elif isinstance(buffer, (bytearray, memoryview)):
-            self._onread = (lambda: buffer), callback
+            self._onread = _always(buffer), callback
 
     def _pause_source(self) -> None:
         self.pause()
@@ -205,8 +209,12 @@ class Endpoint(Duplex):
         if handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
-            give = handle.writev if isinstance(data, list) else handle.write
-            self._give(give(data, _code_callback(callback, 'write')), callback)
+            done = _code_callback(callback, 'write')
+            chunks: Any = data
+            if isinstance(data, list):
+                self._give(handle.writev(chunks, done), callback)
+            else:
+                self._give(handle.write(data, done), callback)
 
     def _fail_held(self) -> None:
         self.off('connect', self._send_held)
@@ -398,3 +406,7 @@ def _code_callback(
         callback(None if code == DONE else system_error(code, syscall))
 
     return done
+
+
+def _always(buffer: Any) -> Callable[[], Any]:
+    return lambda: buffer

@@ -8,14 +8,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from .._abort import AbortSignal
 from .._addr import BlockList
 
-__all__ = ['ConnectOptions', 'ListenOptions', 'ServerOptions', 'SocketOptions', 'StreamOptions']
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .._stream.typed import OnDone
+    from .bound import BoundSocket
+    from .server import Server
+    from .socket import Socket
+
+__all__ = [
+    'Chunk',
+    'ConnectOptions',
+    'Duration',
+    'ListenOptions',
+    'Listenable',
+    'OnConnect',
+    'OnConnection',
+    'OnCount',
+    'ServerOptions',
+    'SocketOptions',
+    'StreamOptions',
+]
 
 Duration = float | timedelta
+
+
+class HasDescriptor(Protocol):
+    """What gives its descriptor by a method, such as ``socket.socket``."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        ...
+
+
+class HasFd(Protocol):
+    """What gives its descriptor as an attribute."""
+
+    @property
+    def fd(self) -> int:
+        """The descriptor."""
+        ...
+
+
+if TYPE_CHECKING:
+    #: What a socket writes.
+    Chunk = str | Buffer
+    #: Callbacks may take fewer arguments than they are called with.
+    OnConnect = Callable[[], object]
+    OnConnection = Callable[[Socket], object] | Callable[[], object]
+    #: The count is None after an error.
+    OnCount = Callable[[Exception | None, Any], object] | OnDone
+    #: What a server can listen on that is bound already.
+    Listenable = BoundSocket | Server | HasDescriptor | HasFd
 
 
 class StreamOptions(TypedDict, total=False):
@@ -53,8 +102,8 @@ class ConnectOptions(SocketOptions, total=False):
 
     auto_select_family: bool | None
     auto_select_family_attempt_timeout: Duration | None
-    callback: Callable[..., object] | None
-    connect_listener: Callable[..., object] | None
+    callback: OnConnect | None
+    connect_listener: OnConnect | None
     connect_timeout: Duration | None
     family: int | str | None
     hints: int | None
@@ -71,7 +120,7 @@ class ListenOptions(TypedDict, total=False):
     """Options of ``Server.listen``."""
 
     backlog: int | None
-    callback: Callable[..., object] | None
+    callback: OnConnect | None
     exclusive: bool | None
     fd: int | None
     handle: Any
@@ -90,7 +139,7 @@ class ServerOptions(TypedDict, total=False):
 
     allow_half_open: bool | None
     block_list: BlockList | None
-    connection_listener: Callable[..., object] | None
+    connection_listener: OnConnection | None
     high_water_mark: float | None
     keep_alive: bool | None
     keep_alive_initial_delay: Duration | None

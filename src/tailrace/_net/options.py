@@ -12,7 +12,7 @@ from typing import Any
 
 from .._names import merge_options
 from .._stream.stream import STREAM_OPTIONS
-from .._validate import bad_type
+from .._validate import bad_type, is_mapping
 
 __all__ = [
     'CONNECT_OPTIONS',
@@ -142,7 +142,7 @@ def socket_call(
     """The options of ``Socket(...)``; a plain int is a descriptor (SK-02)."""
     if isinstance(options, int) and not isinstance(options, bool):
         options = {'fd': options}
-    elif options is not None and not isinstance(options, Mapping):
+    elif options is not None and not is_mapping(options):
         bad_type('options', 'a mapping', options)
     return merge_options(where, options, keywords, known)
 
@@ -152,7 +152,7 @@ def server_call(options: Any, listener: Any, keywords: dict[str, Any]) -> Call:
     callback = _callback((listener,), keywords, 'connection_listener')
     if callable(options):
         callback, options = options, None
-    elif options is not None and not isinstance(options, Mapping):
+    elif options is not None and not is_mapping(options):
         bad_type('options', 'a mapping', options)
     return merge_options('create_server', options, keywords, SERVER_OPTIONS), callback
 
@@ -164,7 +164,7 @@ def connect_call(where: str, args: tuple[Any, ...], keywords: dict[str, Any]) ->
     mapping: Mapping[str, Any] | None = None
     if args and not callable(args[0]):
         first = args[0]
-        if isinstance(first, Mapping):
+        if is_mapping(first):
             mapping = first
         elif is_pipe_name(first):
             mapping = {'path': first}
@@ -193,7 +193,7 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
     callback = _callback(args, keywords, 'callback')
     first = args[0] if args else None
     mapping: Mapping[str, Any] | None = None
-    if isinstance(first, Mapping):
+    if is_mapping(first):
         mapping = first
     elif is_pipe_name(first):
         mapping = {'path': first}

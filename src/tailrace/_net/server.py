@@ -7,8 +7,8 @@ on them, and the order of 'listening', 'connection', 'drop' and 'close'.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, Unpack, overload
 
 from .. import _runtime
 from .._addr import BlockList
@@ -28,7 +28,15 @@ from .socket import Socket
 from .typed_server import TypedServer
 
 if TYPE_CHECKING:
-    from .option_types import ListenOptions, ServerOptions
+    from .._stream.typed import OnDone
+    from .option_types import (
+        Listenable,
+        ListenOptions,
+        OnConnect,
+        OnConnection,
+        OnCount,
+        ServerOptions,
+    )
 
 __all__ = ['Server', 'create_server']
 
@@ -73,15 +81,27 @@ class Server(TypedServer):
     high_water_mark: int | float = 0
     block_list: BlockList | None = None
 
+    @overload
+    def __init__(self, listener: OnConnection, /, **keywords: Unpack[ServerOptions]) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None = None,
+        listener: OnConnection | None = None,
+        /,
+        **keywords: Unpack[ServerOptions],
+    ) -> None: ...
+
     def __init__(
         self,
         options: Any = None,
-        connection_listener: Any = None,
+        listener: Any = None,
         /,
         **keywords: Unpack[ServerOptions],
     ) -> None:
         super().__init__()
-        opts, listener = server_call(options, connection_listener, dict(keywords))
+        opts, callback = server_call(options, listener, dict(keywords))
         self.allow_half_open = bool(opts.get('allow_half_open'))
         self.pause_on_connect = bool(opts.get('pause_on_connect'))
         self.no_delay = bool(opts.get('no_delay'))
@@ -111,10 +131,77 @@ class Server(TypedServer):
         self._sent_to_children = False
         self._refed = True
         self._init_serving()
-        if listener is not None:
-            self.on('connection', listener)
+        if callback is not None:
+            self.on('connection', callback)
 
     # -- listening --------------------------------------------------------------------------------
+
+    @overload
+    def listen(
+        self: _T,
+        port_number: int | str | None = None,
+        host_name: str | None = None,
+        queue_length: int | None = None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        port_number: int | str | None,
+        host_name: str | None,
+        listener: OnConnect,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        port_or_path: int | str | None,
+        queue_length: int | None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        port_or_path: int | str | None,
+        listener: OnConnect,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(self: _T, listener: OnConnect, /, **options: Unpack[ListenOptions]) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        options: Mapping[str, Any],
+        listener: OnConnect | None = None,
+        /,
+        **keywords: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T,
+        handle: Listenable,
+        queue_length: int | None = None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ListenOptions],
+    ) -> _T: ...
+
+    @overload
+    def listen(
+        self: _T, handle: Listenable, listener: OnConnect, /, **options: Unpack[ListenOptions]
+    ) -> _T: ...
 
     def listen(self: _T, *args: Any, **options: Unpack[ListenOptions]) -> _T:
         """Start listening; returns the server (LS-01).
@@ -280,6 +367,12 @@ class Server(TypedServer):
     def _accept_failed(self, code: int) -> None:
         self.emit('error', system_error(code, 'accept'))
 
+    @overload
+    def get_connections(self, callback: None = None) -> Coroutine[Any, Any, int]: ...
+
+    @overload
+    def get_connections(self, callback: OnCount) -> Self: ...
+
     def get_connections(self, callback: Any = None) -> Any:
         """How many connections are open: to ``callback(error, count)``, later (SV-21).
 
@@ -364,7 +457,7 @@ class Server(TypedServer):
 
     # -- closing ----------------------------------------------------------------------------------
 
-    def close(self: _T, callback: Any = None) -> _T:
+    def close(self: _T, callback: OnDone | None = None) -> _T:
         """Stop accepting; connections go on (SV-17 to SV-19).
 
         'close' is emitted when the last one has ended. ``callback`` is called then: without an
@@ -469,6 +562,19 @@ class Server(TypedServer):
         state = f'listening on {place}' if self._handle is not None else 'not listening'
         return f'<{type(self).__name__} {state}, {self._connections} connections>'
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        allowHalfOpen: bool
+        pauseOnConnect: bool
+        noDelay: bool
+        keepAlive: bool
+        keepAliveInitialDelay: Any
+        highWaterMark: int | float
+        blockList: BlockList | None
+        getConnections = get_connections
+        maxConnections = max_connections
+        dropMaxConnection = drop_max_connection
+        asyncDispose = async_dispose
+
 
 def _ends(handle: StreamHandle) -> Record | None:
     """Both addresses of a connection, for 'drop' (SV-07 to SV-14); None on a Unix socket."""
@@ -481,11 +587,24 @@ def _ends(handle: StreamHandle) -> Record | None:
     return out
 
 
+@overload
+def create_server(listener: OnConnection, /, **keywords: Unpack[ServerOptions]) -> Server: ...
+
+
+@overload
 def create_server(
-    options: Any = None, connection_listener: Any = None, /, **keywords: Unpack[ServerOptions]
+    options: Mapping[str, Any] | None = None,
+    listener: OnConnection | None = None,
+    /,
+    **keywords: Unpack[ServerOptions],
+) -> Server: ...
+
+
+def create_server(
+    options: Any = None, listener: Any = None, /, **keywords: Unpack[ServerOptions]
 ) -> Server:
     """Make a server; it listens once :meth:`Server.listen` is called (MF-01).
 
     Arguments as of :class:`Server`.
     """
-    return Server(options, connection_listener, **keywords)
+    return Server(options, listener, **keywords)

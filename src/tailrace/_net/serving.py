@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import _runtime
 from .._names import node_names
@@ -177,6 +177,11 @@ class Serving(EventEmitter):
             finally:
                 left[0].remove_done_callback(done)
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        serveForever = serve_forever
+        waitClosed = wait_closed
+        closeAll = close_all
+
 
 class Handling:
     """One run of a coroutine handler for one connection.
@@ -243,7 +248,8 @@ class Handling:
 def _leaves(error: Exception) -> list[Exception]:
     """What a task group of the handler wraps; one error by itself is its own."""
     if isinstance(error, ExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+        group = cast('ExceptionGroup[Exception]', error)
+        return [leaf for one in group.exceptions for leaf in _leaves(one)]
     return [error]
 
 

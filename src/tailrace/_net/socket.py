@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from .._names import Record, node_names
 from .._stream.encodings import encode
 from .._stream.readable import describe
 from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
 from .._stream.writable import Writable
-from .._validate import MAX_TIMEOUT, check_callable, check_int, milliseconds
+from .._validate import MAX_TIMEOUT, check_callable, check_int, is_mapping, milliseconds
 from .._waiting import first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
@@ -24,7 +24,9 @@ from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
 from .typed_socket import TypedSocket
 
 if TYPE_CHECKING:
-    from .option_types import ConnectOptions, SocketOptions
+    from .._addr import BlockList
+    from .._stream.typed import OnDone
+    from .option_types import Chunk, ConnectOptions, Duration, OnConnect, SocketOptions
 
 __all__ = ['Socket', 'connect', 'create_connection']
 
@@ -51,10 +53,45 @@ class Socket(TypedSocket):
     (error), 'close' (had_error), and those of Duplex.
     """
 
-    def __init__(self, options: Any = None, /, **keywords: Unpack[SocketOptions]) -> None:
+    def __init__(
+        self, options: int | Mapping[str, Any] | None = None, /, **keywords: Unpack[SocketOptions]
+    ) -> None:
         self._setup(socket_call('Socket', options, dict(keywords)))
 
     # -- connecting and closing -------------------------------------------------------------------
+
+    @overload
+    def connect(
+        self,
+        port_number: int | str,
+        host_name: str | None = None,
+        listener: OnConnect | None = None,
+        /,
+        **options: Unpack[ConnectOptions],
+    ) -> Self: ...
+
+    @overload
+    def connect(
+        self,
+        port_or_path: int | str,
+        listener: OnConnect | None,
+        /,
+        **options: Unpack[ConnectOptions],
+    ) -> Self: ...
+
+    @overload
+    def connect(
+        self,
+        options: Mapping[str, Any],
+        listener: OnConnect | None = None,
+        /,
+        **keywords: Unpack[ConnectOptions],
+    ) -> Self: ...
+
+    @overload
+    def connect(
+        self, listener: OnConnect | None = None, /, **options: Unpack[ConnectOptions]
+    ) -> Self: ...
 
     def connect(self, *args: Any, **options: Unpack[ConnectOptions]) -> Self:
         """Start connecting; returns the socket (CN-01).
@@ -109,12 +146,27 @@ class Socket(TypedSocket):
     def _destroy_now(self) -> None:
         self.destroy()
 
+    @overload
+    def end(
+        self,
+        chunk: Chunk | None = None,
+        encoding: str | None = None,
+        callback: OnDone | None = None,
+    ) -> Self: ...
+
+    @overload
+    def end(self, chunk: Chunk | None, callback: OnDone, /) -> Self: ...
+
+    @overload
+    def end(self, callback: OnDone, /) -> Self: ...
+
     def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
         """Write ``chunk`` (if any), then send a FIN; the peer may go on sending (SK-23).
 
         Forms and errors as ``Writable.end``. While connecting the FIN waits for the connection.
         """
-        return Writable.end(self, chunk, encoding, callback)
+        Writable.end(self, chunk, encoding, callback)
+        return self
 
     def pause(self) -> Self:
         """Stop 'data' events; the kernel's buffer fills and the sender slows down (SK-27)."""
@@ -140,7 +192,7 @@ class Socket(TypedSocket):
 
     # -- timeout and socket options ---------------------------------------------------------------
 
-    def set_timeout(self, timeout: Any, callback: Any = None, /) -> Self:
+    def set_timeout(self, timeout: Duration, callback: OnConnect | None = None, /) -> Self:
         """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity (SK-42 to SK-47).
 
         The connection is not closed. 0 switches it off, and takes ``callback`` away. ``callback``
@@ -167,7 +219,7 @@ class Socket(TypedSocket):
                 self.once('timeout', callback)
         return self
 
-    def set_no_delay(self, no_delay: Any = True, /) -> Self:
+    def set_no_delay(self, no_delay: bool = True, /) -> Self:
         """Switch Nagle's algorithm off (True) or on (False); remembered until connected (SK-41)."""
         if self._handle is not None:
             self._handle.set_no_delay(bool(no_delay))
@@ -177,10 +229,10 @@ class Socket(TypedSocket):
 
     def set_keep_alive(
         self,
-        enable: Any = False,
-        initial_delay: Any = 0,
-        interval: Any = None,
-        count: Any = None,
+        enable: bool | Mapping[str, Any] = False,
+        initial_delay: Duration | None = 0,
+        interval: Duration | None = None,
+        count: int | None = None,
         **options: Any,
     ) -> Self:
         """Switch keep-alive probes on or off; remembered until connected (SK-39, SK-40, BX-03).
@@ -192,7 +244,7 @@ class Socket(TypedSocket):
         if options.keys() - {'initialDelay'}:
             raise TypeError(f'set_keep_alive() got an unexpected keyword: {min(options)!r}')
         initial_delay = options.get('initialDelay', initial_delay)
-        if isinstance(enable, Mapping):
+        if is_mapping(enable):
             given = enable
             enable = given.get('enable', False)
             initial_delay = given.get('initialDelay', given.get('initial_delay', 0))
@@ -264,12 +316,12 @@ class Socket(TypedSocket):
         return self._server
 
     @property
-    def block_list(self) -> Any:
+    def block_list(self) -> BlockList | None:
         """The BlockList given to the constructor, or None; may be set (CN-22)."""
         return self._block_list
 
     @block_list.setter
-    def block_list(self, value: Any) -> None:
+    def block_list(self, value: BlockList | None) -> None:
         self._block_list = checked_block_list(value)
 
     @property
@@ -313,7 +365,10 @@ class Socket(TypedSocket):
         count = self._counted[1] if self._handle is None else self._handle.bytes_written
         if self._held_write is not None:
             data = self._held_write[0]
-            count += sum(map(len, data)) if isinstance(data, list) else len(data)
+            parts: Any = data
+            if not isinstance(data, list):
+                parts = [data]
+            count += sum(map(len, parts))
         for chunk, encoding, _, _ in self._w_buf or ():
             count += len(encode(chunk, encoding) if isinstance(chunk, str) else chunk)
         return count
@@ -418,12 +473,64 @@ class Socket(TypedSocket):
             raise self._error or state_error(code)
         return self
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        resetAndDestroy = reset_and_destroy
+        destroySoon = destroy_soon
+        setTimeout = set_timeout
+        setNoDelay = set_no_delay
+        setKeepAlive = set_keep_alive
+        setTypeOfService = set_type_of_service
+        getTypeOfService = get_type_of_service
+        blockList = block_list
+        readyState = ready_state
+        autoSelectFamilyAttemptedAddresses = auto_select_family_attempted_addresses
+        bytesRead = bytes_read
+        bytesWritten = bytes_written
+        bufferSize = buffer_size
+        localAddress = local_address
+        localPort = local_port
+        localFamily = local_family
+        remoteAddress = remote_address
+        remotePort = remote_port
+        remoteFamily = remote_family
+
 
 def _place(name: Any) -> str:
     if name is None:
         return '?'
     host, port, family = name
     return f'[{host}]:{port}' if family == 'IPv6' else f'{host}:{port}'
+
+
+@overload
+def create_connection(
+    port_number: int | str,
+    host_name: str | None = None,
+    listener: OnConnect | None = None,
+    /,
+    **options: Unpack[ConnectOptions],
+) -> Socket: ...
+
+
+@overload
+def create_connection(
+    port_or_path: int | str, listener: OnConnect | None, /, **options: Unpack[ConnectOptions]
+) -> Socket: ...
+
+
+@overload
+def create_connection(
+    options: Mapping[str, Any],
+    listener: OnConnect | None = None,
+    /,
+    **keywords: Unpack[ConnectOptions],
+) -> Socket: ...
+
+
+@overload
+def create_connection(
+    listener: OnConnect | None = None, /, **options: Unpack[ConnectOptions]
+) -> Socket: ...
 
 
 def create_connection(*args: Any, **options: Unpack[ConnectOptions]) -> Socket:

@@ -1,8 +1,10 @@
 """The events of a server, with their types.
 
-Exists for type checkers and editors only: at run time the class is its base. A listener may take
-fewer arguments than its event has, which the last overloads allow. Each name in its own overload
-gives the parameters of a lambda their types.
+Exists for type checkers and editors only: at run time the class is its base. Each name in its own
+overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
+event has. Any other listener of a known event meets the overload that is marked as deprecated: the
+one way to tell a checker of it, because the overload for a program's own events takes any name, and
+a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
@@ -13,108 +15,158 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from .serving import Serving
 
 if TYPE_CHECKING:
+    from typing_extensions import deprecated
+
     from .._names import Record
+    from .._stream.typed import Nothing, OnError
     from .socket import Socket
 
 __all__ = ['TypedServer']
 
 if TYPE_CHECKING:
+    OnConnection = Callable[[Socket], object] | Nothing
+    OnDrop = Callable[[Record | None], object] | Nothing
+    OnReject = Callable[[Record], object] | Nothing
+
     _F = TypeVar('_F', bound=Callable[..., object])
+    _FNothing = TypeVar('_FNothing', bound=Nothing)
+    _FError = TypeVar('_FError', bound=OnError)
+    _FConnection = TypeVar('_FConnection', bound=OnConnection)
+    _FDrop = TypeVar('_FDrop', bound=OnDrop)
+    _FReject = TypeVar('_FReject', bound=OnReject)
+
+    PlainEvent = Literal['close', 'listening']
+    KnownEvent = Literal[PlainEvent, 'connection', 'drop', 'error', 'reject']
 
     class TypedServer(Serving):
         """Serving with what each event carries."""
 
         @overload  # type: ignore[override]
-        def on(
-            self, event: Literal['connection'], listener: Callable[[Socket], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['connection'], listener: OnConnection, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['drop'], listener: Callable[[Record | None], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['drop'], listener: OnDrop, /) -> Self: ...
 
         @overload
-        def on(self, event: Literal['reject'], listener: Callable[[Record], object], /) -> Self: ...
+        def on(self, event: Literal['reject'], listener: OnReject, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def on(
-            self,
-            event: Literal['close', 'connection', 'drop', 'listening', 'reject'],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def on(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated('not a listener of this event: see the events of the class')
+        def on(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def on(self, event: Literal['connection'], /) -> Callable[[_FConnection], _FConnection]: ...
+
+        @overload
+        def on(self, event: Literal['drop'], /) -> Callable[[_FDrop], _FDrop]: ...
+
+        @overload
+        def on(self, event: Literal['reject'], /) -> Callable[[_FReject], _FReject]: ...
+
+        @overload
+        def on(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def on(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def on(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for ``event``; without one it is a decorator (EE-02, EE-10)."""
+            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+
+            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
+            the event has, and may be a coroutine function, which runs as a task. Raises
+            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            """
             raise NotImplementedError
 
         @overload  # type: ignore[override]
-        def once(
-            self, event: Literal['connection'], listener: Callable[[Socket], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['connection'], listener: OnConnection, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['drop'], listener: Callable[[Record | None], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['drop'], listener: OnDrop, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['reject'], listener: Callable[[Record], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['reject'], listener: OnReject, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def once(
-            self,
-            event: Literal['close', 'connection', 'drop', 'listening', 'reject'],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def once(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated('not a listener of this event: see the events of the class')
+        def once(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def once(
+            self, event: Literal['connection'], /
+        ) -> Callable[[_FConnection], _FConnection]: ...
+
+        @overload
+        def once(self, event: Literal['drop'], /) -> Callable[[_FDrop], _FDrop]: ...
+
+        @overload
+        def once(self, event: Literal['reject'], /) -> Callable[[_FReject], _FReject]: ...
+
+        @overload
+        def once(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def once(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+
+            Without a listener it is a decorator (EE-10).
+            """
             raise NotImplementedError
 
         @overload
-        def emit(self, event: Literal['connection'], sock: Any, /) -> bool: ...
+        def emit(self, event: Literal['connection'], socket: Any, /) -> bool: ...
 
         @overload
-        def emit(self, event: Literal['drop', 'reject'], data: Record | None, /) -> bool: ...
+        def emit(self, event: Literal['drop'], data: Record | None, /) -> bool: ...
+
+        @overload
+        def emit(self, event: Literal['reject'], data: Record, /) -> bool: ...
 
         @overload
         def emit(self, event: Literal['error'], error: object, /) -> bool: ...
 
         @overload
-        def emit(self, event: Literal['close', 'listening'], /) -> bool: ...
+        def emit(self, event: PlainEvent, /) -> bool: ...
+
+        @overload
+        @deprecated('not what this event carries: see the events of the class')
+        def emit(self, event: KnownEvent, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
         def emit(self, event: Any, /, *args: Any) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any."""
+            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+
+            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            raises the error.
+            """
             raise NotImplementedError
 
         def add_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
@@ -143,6 +195,31 @@ if TYPE_CHECKING:
 
         def set_max_listeners(self, n: float, /) -> Self:
             """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
+            raise NotImplementedError
+
+        # Node's spellings (see node_names); as methods, because EventEmitter declares their types.
+        def addListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`add_listener`."""
+            raise NotImplementedError
+
+        def prependListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_listener`."""
+            raise NotImplementedError
+
+        def prependOnceListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_once_listener`."""
+            raise NotImplementedError
+
+        def removeListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`remove_listener`."""
+            raise NotImplementedError
+
+        def removeAllListeners(self, event: Any = None, /) -> Self:
+            """Node's name of :meth:`remove_all_listeners`."""
+            raise NotImplementedError
+
+        def setMaxListeners(self, n: float, /) -> Self:
+            """Node's name of :meth:`set_max_listeners`."""
             raise NotImplementedError
 
 else:

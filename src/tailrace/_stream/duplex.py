@@ -38,7 +38,11 @@ class Duplex(Readable, Writable):
         def pipe(
             self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
         ) -> Any:
-            """As Readable.pipe."""
+            """Send everything to ``dest``; returns ``dest`` (ST-10, ST-11).
+
+            As ``Readable.pipe``: ``dest`` holds this stream back, and is ended with it unless
+            ``end`` is False. Errors are not passed on.
+            """
             raise NotImplementedError
 
     else:
@@ -55,6 +59,9 @@ class Duplex(Readable, Writable):
             self._life |= L_ALLOW_HALF_OPEN
         else:
             self._life &= ~L_ALLOW_HALF_OPEN
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        allowHalfOpen = allow_half_open
 
 
 @node_names

@@ -86,8 +86,9 @@ def encode(text: str, encoding: str) -> bytes:
 class Decoder(Protocol):
     """Turns bytes that come in pieces into text."""
 
-    def decode(self, data: bytes, final: bool = False) -> str:
+    def decode(self, data: bytes, /, final: bool = False) -> str:
         """The text that is complete; with ``final`` also what is left."""
+        ...
 
 
 class _Ascii:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
 from .._abort import check_signal
 from .._listeners import adapt
 from .._names import merge_options
-from .._validate import bad_type, check_callable
+from .._validate import bad_type, check_callable, is_mapping
 from .._waiting import first_of
 from ..errors import AbortError, state_error
 from .state import (
@@ -151,10 +151,11 @@ def finished(stream: Any, options: Any = None, callback: Any = None, /, **keywor
         options, callback = None, options
     if not isinstance(stream, WriteSide):
         bad_type('stream', 'a stream', stream)
-    if options is not None and not isinstance(options, Mapping):
+    if options is not None and not is_mapping(options):
         bad_type('options', 'a mapping', options)
     given = merge_options('finished', options, keywords, OPTIONS)
     callback = given.get('callback') if callback is None else callback
+    future: Any = None
     signal = given.get('signal')
     if signal is not None:
         check_signal('options.signal', signal)
@@ -162,20 +163,20 @@ def finished(stream: Any, options: Any = None, callback: Any = None, /, **keywor
     if callback is not None:
         watch = Watch(stream, adapt(check_callable('callback', callback)), *sides)
     else:
-        future = _runtime.new_future()
+        waiter = future = _runtime.new_future()
 
         def settle(error: BaseException | None) -> None:
-            if not future.done():
+            if not waiter.done():
                 if error is None:
-                    future.set_result(None)
+                    waiter.set_result(None)
                 else:
-                    future.set_exception(error)
+                    waiter.set_exception(error)
 
         watch = Watch(stream, settle, *sides)
-        future.add_done_callback(lambda _: watch.stop())
+        waiter.add_done_callback(lambda _: watch.stop())
     if signal is not None:
         watch.follow(signal)
-    return watch.stop if callback is not None else future
+    return watch.stop if future is None else future
 
 
 def watch(

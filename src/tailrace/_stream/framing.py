@@ -8,7 +8,7 @@ data comes from; it looks at the buffer and asks for more as ``read()`` does.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._names import node_names
@@ -76,6 +76,11 @@ class Framing:
         LimitOverrunError and stays in the buffer. Otherwise as :meth:`read_exactly`.
         """
         return await _until(self, None, limit)
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        readExactly = read_exactly
+        readUntil = read_until
+        readLine = read_line
 
 
 async def _exactly(stream: Any, size: int) -> Any:

@@ -30,9 +30,9 @@ class Pipe:
 
     def start(self) -> None:
         source, dest = self.source, self.dest
-        if source._pipes is None:
-            source._pipes = []
-        source._pipes.append(self)
+        pipes: list[Pipe] = source._pipes or []
+        pipes.append(self)
+        source._pipes = pipes
         at_end = self.on_end if self.end else self.on_end_unpipe
         if source._r & R_END_EMITTED:
             _runtime.current().push(at_end, ())
@@ -56,10 +56,10 @@ class Pipe:
     def hold_back(self) -> None:
         if not self.done:
             source = self.source
-            if source._awaiting is None:
-                source._awaiting = []
-            if self not in source._awaiting:
-                source._awaiting.append(self)
+            awaiting: list[Pipe] = source._awaiting or []
+            if self not in awaiting:
+                awaiting.append(self)
+            source._awaiting = awaiting
             source.pause()
         if not self.waiting:
             self.waiting = True

@@ -7,15 +7,15 @@ destroys every stage, and the callback runs when the last watched end is over.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from types import CoroutineType
-from typing import Any
+from typing import Any, cast
 
 from .. import _runtime
 from .._abort import AbortController, AbortSignal, check_signal
 from .._listeners import Listener, adapt, is_coroutine_function
 from .._names import merge_options
-from .._validate import bad_type, check_callable
+from .._validate import bad_type, check_callable, is_mapping
 from ..errors import AbortError, MissingArgsError, state_error
 from .finished import watch
 from .sources import readable_from
@@ -83,10 +83,11 @@ class Pipeline:
             )
             result = stage(*Listener(stage, False).fit(given))
             if isinstance(result, CoroutineType):
+                coroutine = cast('Coroutine[Any, Any, Any]', result)
                 if not is_last:
-                    result.close()
-                    bad_type(f'what {name} returns', 'an asynchronous iterable', result)
-                self.consume(result)
+                    coroutine.close()
+                    bad_type(f'what {name} returns', 'an asynchronous iterable', coroutine)
+                self.consume(coroutine)
                 self.watch_end(source, True, False)
                 return None
             if not isinstance(result, (AsyncIterable, Iterable)):
@@ -212,17 +213,17 @@ def pipeline(*stages: Any, **keywords: Any) -> Any:
     done with one side only. Raises ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE and, if a destination is
     closed already, ERR_STREAM_UNABLE_TO_PIPE.
     """
-    rest = list(stages)
+    rest: list[Any] = list(stages)
     callback = None
     if rest and _is_callback(rest[-1]):
         callback = rest.pop()
     mapping = None
-    if rest and isinstance(rest[-1], Mapping):
+    if rest and is_mapping(rest[-1]):
         mapping = rest.pop()
     given = merge_options('pipeline', mapping, keywords, OPTIONS)
     callback = given.get('callback') if callback is None else callback
     if len(rest) == 1 and isinstance(rest[0], (list, tuple)):
-        rest = list(rest[0])
+        rest = list(cast('Sequence[Any]', rest[0]))
     if len(rest) < 2:
         raise MissingArgsError('a pipeline needs at least two stages')
     signal = given.get('signal')

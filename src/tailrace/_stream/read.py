@@ -392,7 +392,7 @@ def from_buffer(stream: ReadSide, count: int) -> Any:
             out = first[:count]
             buffer[0] = first[count:]
         else:
-            parts = []
+            parts: list[Any] = []
             left = count
             while left:
                 first = buffer.popleft()

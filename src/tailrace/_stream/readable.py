@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from .._names import node_names
 from . import pipe as _pipe
@@ -22,6 +22,9 @@ from .state import (
 )
 from .stream import Stream, stream_options
 from .write import WriteSide
+
+if TYPE_CHECKING:
+    from .writable import Writable
 
 __all__ = ['Readable']
 
@@ -193,15 +196,28 @@ class Readable(Framing, Stream):
     def __repr__(self) -> str:
         return f'<{type(self).__name__} {describe(self)}>'
 
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        isPaused = is_paused
+        setEncoding = set_encoding
+        readableFlowing = readable_flowing
+        readableLength = readable_length
+        readableHighWaterMark = readable_high_water_mark
+        readableObjectMode = readable_object_mode
+        readableEncoding = readable_encoding
+        readableEnded = readable_ended
+        readableAborted = readable_aborted
+        readableDidRead = readable_did_read
+
 
 def describe(stream: Any) -> str:
     """What is worth knowing of a stream: state and what is buffered."""
-    life = stream._life
+    life: int = stream._life
     words = ['closed' if life & L_CLOSE_EMITTED else 'destroyed' if life & L_DESTROYED else 'open']
     if isinstance(stream, Readable):
-        mode = {None: 'idle', True: 'flowing', False: 'paused'}[stream.readable_flowing]
-        words.append('ended' if stream.readable_ended else f'{mode} {stream.readable_length} read')
-    if hasattr(stream, 'writable_length'):
+        read: Readable = stream
+        mode = {None: 'idle', True: 'flowing', False: 'paused'}[read.readable_flowing]
+        words.append('ended' if read.readable_ended else f'{mode} {read.readable_length} read')
+    if _is_writable(stream):
         if stream.writable_finished:
             words.append('finished')
         else:
@@ -209,3 +225,7 @@ def describe(stream: Any) -> str:
             if stream.writable_ended:
                 words.append('ending')
     return ', '.join(words)
+
+
+def _is_writable(stream: object) -> TypeGuard[Writable]:
+    return hasattr(stream, 'writable_length')

@@ -113,10 +113,11 @@ def readable_from(
     for node, name in (('objectMode', 'object_mode'), ('highWaterMark', 'high_water_mark')):
         if node in merged:
             merged[name] = merged.pop(node)
+    given: Any = iterable  # what was tested keeps its type
     if isinstance(iterable, (str, bytes, bytearray, memoryview)):
-        return _FromIterable(iter((iterable,)), merged)
+        return _FromIterable(iter([given]), merged)
     if isinstance(iterable, AsyncIterable):
-        return _FromAsyncIterable(aiter(iterable), merged)
+        return _FromAsyncIterable(aiter(given), merged)
     if isinstance(iterable, Iterable):
-        return _FromIterable(iter(iterable), merged)
+        return _FromIterable(iter(given), merged)
     return bad_type('iterable', 'iterable', iterable)

@@ -7,7 +7,7 @@ attributes on them and reach their methods by Node's names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
@@ -213,6 +213,10 @@ class Stream(TypedStream):
 
     async def __aexit__(self, *_: object) -> None:
         await self.async_dispose()
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        waitClosed = wait_closed
+        asyncDispose = async_dispose
 
 
 def _ignore(_: object = None) -> None:

@@ -1,8 +1,10 @@
 """The events of streams, with their types.
 
-Exists for type checkers and editors only: at run time the class is its base. A listener may take
-fewer arguments than its event has, which the last overloads allow. Each name in its own overload
-gives the parameters of a lambda their types.
+Exists for type checkers and editors only: at run time the class is its base. Each name in its own
+overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
+event has. Any other listener of a known event meets the overload that is marked as deprecated: the
+one way to tell a checker of it, because the overload for a program's own events takes any name, and
+a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
@@ -13,80 +15,117 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from .link import Link
 
 if TYPE_CHECKING:
+    from typing_extensions import deprecated
+
     from .readable import Readable
 
 __all__ = ['TypedStream']
 
 if TYPE_CHECKING:
+    #: A listener that takes nothing: right for every event.
+    Nothing = Callable[[], object]
+    OnData = Callable[[Any], object] | Nothing
+    OnError = Callable[[Exception], object] | Nothing
+    OnPipe = Callable[[Readable], object] | Nothing
+    #: The callback of a request: called with None or what went wrong.
+    OnDone = Callable[[Exception | None], object] | Nothing
+
     _F = TypeVar('_F', bound=Callable[..., object])
+    _FNothing = TypeVar('_FNothing', bound=Nothing)
+    _FData = TypeVar('_FData', bound=OnData)
+    _FError = TypeVar('_FError', bound=OnError)
+    _FPipe = TypeVar('_FPipe', bound=OnPipe)
+
+    PlainEvent = Literal[
+        'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
+    ]
+    KnownEvent = Literal[PlainEvent, 'data', 'error', 'pipe', 'unpipe']
 
     class TypedStream(Link):
         """Link with what each event carries."""
 
         @overload  # type: ignore[override]
-        def on(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
+        def on(self, event: Literal['data'], listener: OnData, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def on(
-            self, event: Literal['pipe', 'unpipe'], listener: Callable[[Readable], object], /
-        ) -> Self: ...
+        def on(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def on(
-            self,
-            event: Literal[
-                'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
-            ],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def on(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated('not a listener of this event: see the events of the class')
+        def on(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def on(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def on(self, event: Literal['data'], /) -> Callable[[_FData], _FData]: ...
+
+        @overload
+        def on(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def on(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
+
+        @overload
+        def on(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def on(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for ``event``; without one it is a decorator (EE-02, EE-10)."""
+            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+
+            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
+            the event has, and may be a coroutine function, which runs as a task. Raises
+            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            """
             raise NotImplementedError
 
         @overload  # type: ignore[override]
-        def once(self, event: Literal['data'], listener: Callable[[Any], object], /) -> Self: ...
+        def once(self, event: Literal['data'], listener: OnData, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['error'], listener: Callable[[Exception], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['error'], listener: OnError, /) -> Self: ...
 
         @overload
-        def once(
-            self, event: Literal['pipe', 'unpipe'], listener: Callable[[Readable], object], /
-        ) -> Self: ...
+        def once(self, event: Literal['pipe', 'unpipe'], listener: OnPipe, /) -> Self: ...
 
         @overload
-        def once(
-            self,
-            event: Literal[
-                'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
-            ],
-            listener: Callable[[], object],
-            /,
-        ) -> Self: ...
+        def once(self, event: PlainEvent, listener: Nothing, /) -> Self: ...
+
+        @overload
+        @deprecated('not a listener of this event: see the events of the class')
+        def once(self, event: KnownEvent, listener: Callable[..., object], /) -> Self: ...
 
         @overload
         def once(self, event: Any, listener: Callable[..., object], /) -> Self: ...
 
         @overload
+        def once(self, event: Literal['data'], /) -> Callable[[_FData], _FData]: ...
+
+        @overload
+        def once(self, event: Literal['error'], /) -> Callable[[_FError], _FError]: ...
+
+        @overload
+        def once(self, event: Literal['pipe', 'unpipe'], /) -> Callable[[_FPipe], _FPipe]: ...
+
+        @overload
+        def once(self, event: PlainEvent, /) -> Callable[[_FNothing], _FNothing]: ...
+
+        @overload
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only (EE-03)."""
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+
+            Without a listener it is a decorator (EE-10).
+            """
             raise NotImplementedError
 
         @overload
@@ -99,19 +138,21 @@ if TYPE_CHECKING:
         def emit(self, event: Literal['pipe', 'unpipe'], source: Readable, /) -> bool: ...
 
         @overload
-        def emit(
-            self,
-            event: Literal[
-                'close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'
-            ],
-            /,
-        ) -> bool: ...
+        def emit(self, event: PlainEvent, /) -> bool: ...
+
+        @overload
+        @deprecated('not what this event carries: see the events of the class')
+        def emit(self, event: KnownEvent, /, *args: Any) -> bool: ...
 
         @overload
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
         def emit(self, event: Any, /, *args: Any) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any."""
+            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+
+            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            raises the error.
+            """
             raise NotImplementedError
 
         def add_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
@@ -127,7 +168,10 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def off(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Remove the most recently added occurrence of ``listener`` (EE-04)."""
+            """Remove ``listener``; without any for 'readable' the mode is chosen anew.
+
+            The most recently added occurrence goes (EE-04); unknown listeners are ignored.
+            """
             raise NotImplementedError
 
         def remove_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
@@ -140,6 +184,31 @@ if TYPE_CHECKING:
 
         def set_max_listeners(self, n: float, /) -> Self:
             """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
+            raise NotImplementedError
+
+        # Node's spellings (see node_names); as methods, because EventEmitter declares their types.
+        def addListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`add_listener`."""
+            raise NotImplementedError
+
+        def prependListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_listener`."""
+            raise NotImplementedError
+
+        def prependOnceListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`prepend_once_listener`."""
+            raise NotImplementedError
+
+        def removeListener(self, event: Any, listener: Callable[..., object], /) -> Self:
+            """Node's name of :meth:`remove_listener`."""
+            raise NotImplementedError
+
+        def removeAllListeners(self, event: Any = None, /) -> Self:
+            """Node's name of :meth:`remove_all_listeners`."""
+            raise NotImplementedError
+
+        def setMaxListeners(self, n: float, /) -> Self:
+            """Node's name of :meth:`set_max_listeners`."""
             raise NotImplementedError
 
         def destroy(self, error: BaseException | None = None) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from .._names import node_names
 from ..errors import state_error
@@ -20,6 +20,9 @@ from .state import (
 )
 from .stream import Stream, stream_options
 from .write import WriteSide
+
+if TYPE_CHECKING:
+    from .typed import OnDone
 
 __all__ = ['Writable']
 
@@ -42,12 +45,34 @@ class Writable(Stream):
 
     if TYPE_CHECKING:
 
+        @overload
+        def write(
+            self, chunk: Any, encoding: str | None = None, callback: OnDone | None = None
+        ) -> bool: ...
+
+        @overload
+        def write(self, chunk: Any, callback: OnDone, /) -> bool: ...
+
         def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
-            """Write ``chunk``: str, or anything bytes-like; False: wait for 'drain' (ST-15)."""
+            """Write ``chunk``: str, or anything bytes-like.
+
+            Returns False when the caller should wait for 'drain'; the data is queued all the same.
+            ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is
+            written, or with the error that prevented it. Raises ERR_INVALID_ARG_TYPE,
+            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING. (ST-15, SK-49, SK-50)
+            """
             raise NotImplementedError
 
     else:
         write = WriteSide._write_chunk
+
+    @overload
+    def end(
+        self, chunk: Any = None, encoding: str | None = None, callback: OnDone | None = None
+    ) -> Self: ...
+
+    @overload
+    def end(self, chunk: Any, callback: OnDone, /) -> Self: ...
 
     def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
         """Write nothing after ``chunk`` (if any); then 'finish' (ST-16, ST-17, SK-23).
@@ -133,3 +158,14 @@ class Writable(Stream):
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} {describe(self)}>'
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        setDefaultEncoding = set_default_encoding
+        writableLength = writable_length
+        writableHighWaterMark = writable_high_water_mark
+        writableObjectMode = writable_object_mode
+        writableNeedDrain = writable_need_drain
+        writableCorked = writable_corked
+        writableEnded = writable_ended
+        writableFinished = writable_finished
+        writableAborted = writable_aborted

@@ -60,7 +60,7 @@ class FakeClock:
         runtime.clock = time.monotonic
         runtime.frozen = False
         shift = time.monotonic() - self._time
-        heap = []
+        heap: list[tuple[float, int, Any]] = []
         for _, number, timer in runtime._heap:
             if timer.is_entry(number):
                 timer.when += shift

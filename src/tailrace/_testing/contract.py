@@ -43,7 +43,7 @@ async def check_duplex(
     keys of ``CLAUSES``). Raises AssertionError that names the clause and says what it wants; a
     clause that does not end within 20 s fails too. Streams are destroyed afterwards.
     """
-    checked = []
+    checked: list[str] = []
     for name, (half_open, clause) in CLAUSES.items():
         if clauses is not None and name not in clauses:
             continue
@@ -65,6 +65,13 @@ async def check_duplex(
                 await stream.wait_closed()
         checked.append(name)
     return checked
+
+
+def _code_into(codes: list[Any]) -> Callable[[Any], None]:
+    def note(error: Any) -> None:
+        codes.append(error.code)
+
+    return note
 
 
 def _ignore(_: object = None) -> None:
@@ -192,7 +199,11 @@ async def write_callbacks_come_later_and_in_order(one: Any, two: Any) -> None:
     done: list[int] = []
     two.resume()
     for i in range(5):
-        one.write(b'x' * 10_000, lambda error, i=i: done.append(i if error is None else -1))
+
+        def wrote(error: Exception | None, i: int = i) -> None:
+            done.append(i if error is None else -1)
+
+        one.write(b'x' * 10_000, wrote)
     _same(done, [], 'callbacks that ran at once')
     finished = asyncio.get_running_loop().create_future()
     one.end(lambda: finished.set_result(None))
@@ -301,7 +312,7 @@ async def write_after_end_fails(one: Any, two: Any) -> None:
     trace = Trace(one)
     codes: list[Any] = []
     one.end(b'x')
-    one.write(b'y', lambda error: codes.append(error.code))
+    one.write(b'y', _code_into(codes))
     await one.wait_closed()
     _same(codes, ['ERR_STREAM_WRITE_AFTER_END'], 'what the callback got')
     _same([args[0].code for args in trace.args('error')], codes, "what 'error' told")
@@ -320,7 +331,7 @@ async def destroy_is_final(one: Any, two: Any) -> None:
     _want(one.destroyed, 'destroyed is True at once')
     _same(trace.count('close'), 0, "'close' events inside destroy()")
     codes: list[Any] = []
-    one.write(b'x', lambda error: codes.append(error.code))
+    one.write(b'x', _code_into(codes))
     await one.wait_closed()
     await _turns()
     _same([name for name in trace.names if name != 'resume'], ['close'], 'events')
