@@ -31,8 +31,11 @@ TOOLS = ['mypy>=1.15', 'setuptools>=61']
 MODULES = (
     '_tick',
     '_listeners',
+    '_pause',
     'events',
     '_stream/state',
+    '_stream/feed',
+    '_stream/iterate',
     '_stream/life',
     '_stream/read',
     '_stream/modes',

@@ -52,7 +52,16 @@ __all__ = ['ReadSide']
 class ReadSide(Life):
     """Everything that reads, without its public names."""
 
-    __slots__ = ('_awaiting', '_decoder', '_pipes', '_r_buf', '_r_encoding', '_r_hwm', '_r_len')
+    __slots__ = (
+        '_awaiting',
+        '_decoder',
+        '_feed',
+        '_pipes',
+        '_r_buf',
+        '_r_encoding',
+        '_r_hwm',
+        '_r_len',
+    )
 
     def _init_read(self, high_water_mark: int, object_mode: bool) -> None:
         # Until _read() was called once, chunks wait in the buffer: R_SYNC.
@@ -65,6 +74,8 @@ class ReadSide(Life):
         #: The destinations of pipe(), and those of them whose 'drain' is awaited.
         self._pipes: list[Any] | None = None
         self._awaiting: list[Any] | None = None
+        #: The `async for` that may be handed chunks directly.
+        self._feed: Any = None
 
     def _read(self, size: int) -> None:
         """Hook: get about ``size`` bytes and push them, now or later."""
@@ -93,6 +104,14 @@ class ReadSide(Life):
         # Somebody waits for 'readable' and nothing is before it: the tick that would tell is the
         # next thing to run anyway.
         elif self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
+            feed = self._feed
+            if feed is not None:
+                # An `async for` alone: its task gets the chunk and goes on here and now.
+                before = self._r
+                self._r = before | R_DID_READ
+                if feed.give(chunk):
+                    return True
+                self._r = before
             self._r_buf = deque((chunk,))
             self._r_len = len(chunk)
             self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
