@@ -44,10 +44,14 @@ class Feed(Pause):
         if events.get('readable') is not self._entry or 'data' in events:
             return False
         self.chunk = chunk
-        if self.resume():
-            return True
-        self.chunk = None
-        return False
+        if not self.resume():
+            self.chunk = None
+            return False
+        if self.chunk is not None:
+            # Who waited was sent on and did not come back for it.
+            self.chunk = None
+            self.stream._put_back(chunk)
+        return True
 
     def stop(self, keep_error: bool) -> None:
         """Take the listeners away; the one for 'error' stays where one may still come."""

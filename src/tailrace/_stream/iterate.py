@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import AbortError, state_error
 from .feed import Feed
+from .read import ReadSide
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
@@ -31,7 +32,7 @@ class Chunks:
     __slots__ = ('_destroy', '_done', '_feed', '_stream')
 
     def __init__(self, stream: Any, destroy: bool) -> None:
-        self._stream = stream
+        self._stream: ReadSide = stream
         self._destroy = destroy
         self._feed: Feed | None = None
         self._done = False
@@ -51,16 +52,16 @@ class Chunks:
                 if chunk is not None:
                     return chunk
                 self._look_for_end()
+            once = feed.begin()
             try:
-                await feed.begin()
+                await once
             except BaseException:
-                feed.broken()
+                feed.broken(once)
                 raise
             chunk = feed.chunk
             if chunk is not None:
                 feed.chunk = None
                 return chunk
-            feed.waiting = False
 
     def _begin(self) -> Feed:
         if self._done:
@@ -88,7 +89,7 @@ class Chunks:
         if self._done:
             return
         self._done = True
-        stream = self._stream
+        stream: Any = self._stream
         ended = bool(stream._r & (R_END_EMITTED | R_ABSENT))
         # Who can still write may want to; and what waits to be written is not lost (Node drops it).
         writing = bool(stream._can_write() or stream._w_len)

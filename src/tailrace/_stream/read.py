@@ -17,6 +17,7 @@ from .._listeners import Listener
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
 from .encodings import Decoder, canonical, encode, make_decoder
+from .feed import Feed
 from .life import Life
 from .state import (
     L_ALLOW_HALF_OPEN,
@@ -75,7 +76,7 @@ class ReadSide(Life):
         self._pipes: list[Any] | None = None
         self._awaiting: list[Any] | None = None
         #: The `async for` that may be handed chunks directly.
-        self._feed: Any = None
+        self._feed: Feed | None = None
 
     def _read(self, size: int) -> None:
         """Hook: get about ``size`` bytes and push them, now or later."""
