@@ -66,10 +66,10 @@ _asyncio: Final = _Asyncio()
 class Pause:
     """Where coroutines wait, as a rule one; made where a loop runs."""
 
-    __slots__ = ('_future', '_loop', '_once', '_others', '_queue', '_waiting')
+    __slots__ = ('_direct', '_future', '_loop', '_once', '_others', '_queue', '_waiting', 'value')
 
     def __init__(self) -> None:
-        if _asyncio.future_type is None:
+        if _asyncio.task_type is None:
             _asyncio.learn()
         runtime = _runtime.current()
         self._queue = runtime.queue
@@ -77,48 +77,62 @@ class Pause:
         self._future: Any = None
         self._once: Any = None
         self._waiting = False
-        #: The futures of who waited before, and still does.
-        self._others: list[Any] | None = None
+        #: The future, if one waits on it that may be resumed.
+        self._direct: Any = None
+        #: The futures of those who have waited for longer.
+        self._others: list[Any] = []
+        #: What resume() brings, until who waited has taken it.
+        self.value: Any = None
 
     def begin(self) -> Any:
         """What to await now. An exception of that is to be told to :meth:`broken`."""
-        future = self._future
-        if future is None or self._waiting:
-            if future is not None:
-                self._others = [*(self._others or ()), future]
-            future = self._future = _runtime.new_future()
-            self._once = _Once((future,))
+        if self._waiting or self._future is None:
+            self._renew()
         self._waiting = True
         # The sign that it is awaited; the task that gets the future takes it away.
-        future._asyncio_future_blocking = True
+        self._future._asyncio_future_blocking = True
         return self._once
+
+    def _renew(self) -> None:
+        if self._waiting:
+            self._others.append(self._future)
+        future = self._future = _runtime.new_future()
+        self._once = _Once((future,))
+        single = type(future) is _asyncio.future_type and not self._others
+        self._direct = future if single else None
 
     def broken(self, once: Any) -> None:
         """The wait on what :meth:`begin` returned was cancelled, and with it its future."""
         future = once[0]
         if future is self._future:
-            self._future = None
+            self._future = self._direct = None
             self._waiting = False
-        elif self._others is not None and future in self._others:
+        elif future in self._others:
             self._others.remove(future)
 
     def wake(self, _reason: Any = None) -> None:
         """Let all who wait go on in the next turn of the loop, in the order in which they came."""
-        if self._waiting or self._others:
-            others, self._others = self._others, None
-            future, self._future = self._future, None
-            self._waiting = False
-            for one in (*(others or ()), future):
-                if one is not None and not one.done():
-                    one.set_result(None)
+        waiting = self._others
+        if self._waiting:
+            waiting.append(self._future)
+        self._others = []
+        self._future = self._direct = None
+        self._waiting = False
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
-    def resume(self) -> bool:
-        """Let who waits go on now, inside this call; False if that cannot be (nothing is done)."""
-        future = self._future
-        if self._others or self._queue or type(future) is not _asyncio.future_type:
+    def resume(self, value: Any) -> bool:
+        """Let who waits go on now, inside this call, and take :attr:`value`; False if nobody did.
+
+        The value is not None. After False nothing has changed, unless somebody was sent on who did
+        not take it.
+        """
+        future = self._direct
+        if future is None or self._queue:
             return False
-        callbacks = future._callbacks
-        if callbacks is None or len(callbacks) != 1:
+        callbacks: list[tuple[Any, Any]] | None = future._callbacks
+        if not callbacks:
             return False
         wakeup, context = callbacks[0]
         if not isinstance(getattr(wakeup, '__self__', None), _asyncio.task_type):
@@ -127,5 +141,9 @@ class Pause:
             return False
         future.remove_done_callback(wakeup)
         self._waiting = False
+        self.value = value
         context.run(wakeup, _asyncio.come)
-        return True
+        if self.value is None:
+            return True
+        self.value = None
+        return False

@@ -50,6 +50,8 @@ class Chunks:
             if stream._r & R_WAIT_MASK != R_WAIT:
                 chunk = None if stream._life & L_DESTROYED else stream._take_waiting()
                 if chunk is not None:
+                    if stream._feed is None:
+                        feed.offer()
                     return chunk
                 self._look_for_end()
             once = feed.begin()
@@ -58,9 +60,9 @@ class Chunks:
             except BaseException:
                 feed.broken(once)
                 raise
-            chunk = feed.chunk
+            chunk = feed.value
             if chunk is not None:
-                feed.chunk = None
+                feed.value = None
                 return chunk
 
     def _begin(self) -> Feed:

@@ -80,17 +80,23 @@ class ModeSide(ReadSide):
         if self._r & R_ABSENT:
             return
         if event == 'data':
+            self._feed = None
             if 'readable' in self._events:
                 self._r |= R_LISTENING
             if not self._r & R_STOPPED:
                 self._resume()
-        elif event == 'readable' and not self._r & (R_END_EMITTED | R_LISTENING):
-            self._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
-            self._r &= ~(R_FLOW | R_EMITTED_READABLE)
-            if self._r_len:
-                self._emit_readable()
-            elif not self._r & R_READING:
-                _runtime.current().push(self._take, (0,))
+        elif event == 'readable':
+            self._feed = None
+            if not self._r & (R_END_EMITTED | R_LISTENING):
+                self._begin_listening()
+
+    def _begin_listening(self) -> None:
+        self._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
+        self._r &= ~(R_FLOW | R_EMITTED_READABLE)
+        if self._r_len:
+            self._emit_readable()
+        elif not self._r & R_READING:
+            _runtime.current().push(self._take, (0,))
 
     def off(self, event: Any, listener: Any, /) -> Any:
         """Remove ``listener``; without any for 'readable' the mode is chosen anew."""

@@ -75,7 +75,7 @@ class ReadSide(Life):
         #: The destinations of pipe(), and those of them whose 'drain' is awaited.
         self._pipes: list[Any] | None = None
         self._awaiting: list[Any] | None = None
-        #: The `async for` that may be handed chunks directly.
+        #: The `async for` that gets chunks directly: nobody else listens for 'readable' or 'data'.
         self._feed: Feed | None = None
 
     def _read(self, size: int) -> None:
@@ -102,17 +102,15 @@ class ReadSide(Life):
             if entry is not None:
                 self.emit('data', chunk)
                 return True
-        # Somebody waits for 'readable' and nothing is before it: the tick that would tell is the
-        # next thing to run anyway.
-        elif self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
+        # Somebody waits for 'readable' and nothing is before it.
+        elif self._r & R_WAIT_MASK == R_WAIT:
             feed = self._feed
-            if feed is not None:
-                # An `async for` alone: its task gets the chunk and goes on here and now.
-                before = self._r
-                self._r = before | R_DID_READ
-                if feed.give(chunk):
-                    return True
-                self._r = before
+            if feed is not None and self._r & R_DID_READ and chunk and feed.resume(chunk):
+                # An `async for` alone: its task has gone on with the chunk here and now.
+                return True
+            if self._r & R_WAIT_MASK != R_WAIT or not 0 < len(chunk) < self._r_hwm:
+                return self._push(chunk)
+            # The tick that would tell is the next thing to run anyway.
             self._r_buf = deque((chunk,))
             self._r_len = len(chunk)
             self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
