@@ -36,6 +36,8 @@ from .state import (
     R_FAST,
     R_FAST_MASK,
     R_FLOW,
+    R_HAND,
+    R_HAND_MASK,
     R_ITERATED,
     R_NEED_READABLE,
     R_OBJECT,
@@ -102,20 +104,24 @@ class ReadSide(Life):
             if entry is not None:
                 self.emit('data', chunk)
                 return True
-        # Somebody waits for 'readable' and nothing is before it.
-        elif self._r & R_WAIT_MASK == R_WAIT:
+        else:
             feed = self._feed
-            if feed is not None and self._r & R_DID_READ and chunk and feed.resume(chunk):
-                # An `async for` alone: its task has gone on with the chunk here and now.
+            if (
+                feed is not None
+                and self._r & R_HAND_MASK == R_HAND
+                and chunk
+                # An `async for` alone: its task goes on with the chunk, here and now.
+                and feed.resume(chunk)
+            ):
                 return True
-            if self._r & R_WAIT_MASK != R_WAIT or not 0 < len(chunk) < self._r_hwm:
-                return self._push(chunk)
-            # The tick that would tell is the next thing to run anyway.
-            self._r_buf = deque((chunk,))
-            self._r_len = len(chunk)
-            self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
-            self._emit_readable_nt()
-            return True
+            # Somebody waits for 'readable' and nothing is before it: the tick that would tell is
+            # the next thing to run anyway.
+            if self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
+                self._r_buf = deque((chunk,))
+                self._r_len = len(chunk)
+                self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
+                self._emit_readable_nt()
+                return True
         return self._push(chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
