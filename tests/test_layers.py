@@ -34,7 +34,16 @@ LAYERS = (
     ('_handles',),
     ('_dns', '_addr'),
     (
-        *('events', '_event_series', 'errors', '_abort', '_channels', '_listeners', '_waiting', '_pause'),
+        *(
+            'events',
+            '_event_series',
+            'errors',
+            '_abort',
+            '_channels',
+            '_listeners',
+            '_waiting',
+            '_pause',
+        ),
         *('_tick', '_runtime', '_names', '_validate', '_compiled'),
     ),
 )
@@ -51,7 +60,15 @@ REFUSES = {
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
 ASYNCIO = (
-    *('_runtime', '_pause', '_handles.engine', '_handles.selector', '_dns', '_event_series', '_demo'),
+    *(
+        '_runtime',
+        '_pause',
+        '_handles.engine',
+        '_handles.selector',
+        '_dns',
+        '_event_series',
+        '_demo',
+    ),
     '_program',
     '_adapters',
     'adapters',
