@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tailrace import _runtime
-from tailrace._pause import Pause
+from tailrace._pause import Pause, _asyncio
 
 name: contextvars.ContextVar[str] = contextvars.ContextVar('name', default='nobody')
 
@@ -285,6 +285,27 @@ def test_an_eager_task_is_resumed_too(run: Any) -> None:
         assert await turn(pause.resume, 2) is True
         assert await made[0] == [1, 2]
 
+    run(main)
+
+
+def test_the_future_does_not_remember_tasks(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 notes with a future who awaits it; one that stays would collect them."""
+    forgotten: list[Any] = []
+
+    async def main() -> None:
+        pause = Pause()
+        for _ in range(2):
+            task = asyncio.create_task(waits(pause))
+            await asyncio.sleep(0)
+            future = next(iter(pause._once))
+            assert await turn(pause.resume, 1) is True
+            await task
+            assert not getattr(future, '_asyncio_awaited_by', None)
+            if forgotten:
+                assert forgotten.pop() == (future, task)
+
+    run(main)
+    monkeypatch.setattr(_asyncio, 'forget', lambda *args: forgotten.append(args))
     run(main)
 
 

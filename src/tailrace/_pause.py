@@ -37,13 +37,15 @@ class _NoLoop:
 class _Asyncio:
     """What is used of asyncio, which is imported when somebody waits for the first time."""
 
-    __slots__ = ('come', 'current_task', 'future_type', 'task_type')
+    __slots__ = ('come', 'current_task', 'forget', 'future_type', 'task_type')
 
     def __init__(self) -> None:
         self.future_type: Any = None
         self.task_type: Any = None
         #: Of a loop: the task that runs in it, or None.
         self.current_task: Any = None
+        #: From Python 3.14 on a future knows the tasks that await it: this takes one away.
+        self.forget: Any = None
         #: What a resumed task is told has come: a future with the result None, for all loops.
         self.come: Any = None
 
@@ -55,6 +57,7 @@ class _Asyncio:
         if sys.version_info < (3, 12):
             # There current_task is a Python function around this: 1,200 instructions, not 150.
             self.current_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
+        self.forget = getattr(asyncio, 'future_discard_from_awaited_by', None)
         self.come = asyncio.Future(loop=_NoLoop())  # type: ignore[arg-type]
         self.come.set_result(None)
         self.future_type = asyncio.Future
@@ -135,11 +138,14 @@ class Pause:
         if not callbacks:
             return False
         wakeup, context = callbacks[0]
-        if not isinstance(getattr(wakeup, '__self__', None), _asyncio.task_type):
+        task = getattr(wakeup, '__self__', None)
+        if not isinstance(task, _asyncio.task_type):
             return False
         if _asyncio.current_task(self._loop) is not None:
             return False
         future.remove_done_callback(wakeup)
+        if _asyncio.forget is not None:
+            _asyncio.forget(future, task)
         self._waiting = False
         self.value = value
         context.run(wakeup, _asyncio.come)

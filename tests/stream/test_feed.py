@@ -243,7 +243,7 @@ def test_st13_a_timeout_ends_the_wait(run: Any, settle: Any) -> None:
 
         async def collect() -> None:
             async with asyncio.timeout(20) as limit:
-                async for chunk in s:
+                async for chunk in s.iterator(destroy_on_return=False):
                     got.append(chunk)
                     if len(got) == 2:
                         limit.reschedule(0)
