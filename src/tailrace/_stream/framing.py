@@ -11,7 +11,9 @@ from collections import deque
 from typing import Any
 
 from .. import _runtime
+from .._listeners import Listener
 from .._names import node_names
+from .._pause import Pause
 from .._validate import bad_type, bad_value, check_int
 from ..errors import IncompleteReadError, LimitOverrunError, state_error
 from .state import (
@@ -22,7 +24,9 @@ from .state import (
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
+    R_NEED_READABLE,
     R_OBJECT,
+    R_READING,
 )
 
 __all__ = ['LIMIT', 'Framing', 'read_some']
@@ -31,6 +35,10 @@ __all__ = ['LIMIT', 'Framing', 'read_some']
 LIMIT = 65536
 
 _MOST = 2**53
+
+#: The source will call, and what it brings will be told: no need to ask for it.
+_ASKED = R_READING | R_NEED_READABLE
+_ASKED_MASK = _ASKED | R_ENDED
 
 
 @node_names
@@ -82,13 +90,15 @@ async def _exactly(stream: Any, size: int) -> Any:
     check_int('size', size, 0, _MOST)
     _check(stream)
     if stream._r_len < size:
-        reader = _Reader(stream)
+        reader = _reader(stream)
         try:
             while stream._r_len < size:
                 if not await reader.more(size):
                     raise IncompleteReadError(_joined(stream), size)
-        finally:
-            reader.stop()
+        except BaseException:
+            reader.stop(True)
+            raise
+        reader.stop(False)
     return _taken(stream, size)
 
 
@@ -96,12 +106,14 @@ async def read_some(stream: Any, most: int) -> Any:
     """Wait for data and take at most ``most`` of it; empty at the end of the stream."""
     _check(stream)
     if not stream._r_len:
-        reader = _Reader(stream)
+        reader = _reader(stream)
         try:
             while not stream._r_len and await reader.more(1):
                 pass
-        finally:
-            reader.stop()
+        except BaseException:
+            reader.stop(True)
+            raise
+        reader.stop(False)
     return _taken(stream, min(most, stream._r_len))
 
 
@@ -114,6 +126,7 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
     #: What was searched already, and from where to go on in it.
     seen: Any = None
     start = 0
+    failed = True
     try:
         while True:
             data = _joined(stream)
@@ -123,15 +136,17 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
             at = data.find(mark, start)
             end = at + len(mark)
             if at >= 0 and (limit is None or end <= limit):
+                failed = False
                 return _taken(stream, end)
             keep = max(0, len(data) - len(mark) + 1)
             if limit is not None and len(data) >= limit:
                 raise LimitOverrunError(at if at >= 0 else keep, limit)
             if reader is None:
-                reader = _Reader(stream)
+                reader = _reader(stream)
             if not await reader.more(len(data) + 1):
                 data = _joined(stream)
                 if separator is None:
+                    failed = False
                     return _taken(stream, len(data))
                 raise IncompleteReadError(data, None)
             buffer = stream._r_buf
@@ -141,7 +156,7 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
                 seen, start = _joined(stream), keep
     finally:
         if reader is not None:
-            reader.stop()
+            reader.stop(failed)
 
 
 def _empty(stream: Any) -> Any:
@@ -177,7 +192,7 @@ def _check(stream: Any) -> None:
         raise state_error('ERR_METHOD_NOT_IMPLEMENTED', 'a stream of objects has no bytes to count')
     if stream._r & R_FLOW or 'data' in stream._events:
         raise state_error('ERR_STREAM_FLOWING')
-    if stream._framing is not None:
+    if stream._framing is not None and stream._framing.busy:
         raise state_error('ERR_STREAM_READ_PENDING')
     if stream._life & L_DESTROYED and stream._r_len and not stream._r & R_END_EMITTED:
         # As for read(): what was not read when it was destroyed is lost.
@@ -190,46 +205,93 @@ def _taken(stream: Any, size: int) -> Any:
         if not stream._r_len:
             stream._take(0)
         return _empty(stream)
-    mark = stream._r_hwm
-    stream._r_hwm = max(mark, size)
-    out = stream._take(size)
-    stream._r_hwm = mark
-    if not stream._r_len:
+    if size == stream._r_len:
+        out = stream._take_waiting()
+    else:
+        mark = stream._r_hwm
+        stream._r_hwm = max(mark, size)
+        out = stream._take(size)
+        stream._r_hwm = mark
+    # A source that will call anyhow need not be asked.
+    if not stream._r_len and stream._r & (R_READING | R_ENDED) != R_READING:
         stream._take(0)
     return out
 
 
-class _Reader:
-    """One call that has to wait: its listeners, and the high-water mark raised for it."""
+class _Reader(Pause):
+    """Who waits on a stream: the listeners, and the high-water mark raised for a call.
 
-    __slots__ = ('_future', '_mark', '_raised', '_stream')
+    After a call its listeners stay until the next tick, but for the one of 'error': as a rule the
+    next call comes before that, and they need not be removed and added again.
+    """
+
+    __slots__ = ('_leaving', '_listener', '_mark', '_raised', '_stream', 'busy')
 
     def __init__(self, stream: Any) -> None:
+        Pause.__init__(self)
         self._stream = stream
-        self._future: Any = None
         self._mark = self._raised = stream._r_hwm
+        #: Whether a call is under way.
+        self.busy = True
+        self._leaving = False
         stream._framing = self
-        stream.on('readable', self._wake)
-        stream.on('end', self._wake)
-        stream.on('close', self._wake)
-        stream.on('error', self._failed)
+        stream.on('readable', self._arrived)
+        stream.on('end', self.wake)
+        stream.on('close', self.wake)
+        self._listener = Listener(self.wake, False)
+        self._hear()
 
-    def stop(self) -> None:
+    def start(self) -> None:
+        """One more call."""
+        self.busy = True
+        self._mark = self._raised = self._stream._r_hwm
+        self._hear()
+
+    def _hear(self) -> None:
+        """Listen for 'error': where nobody does and nobody asks who does, without ceremony."""
+        events = self._stream._events
+        if 'error' in events or 'newListener' in events:
+            self._stream.on('error', self.wake)
+        else:
+            events['error'] = self._listener
+
+    def _unhear(self) -> None:
+        events = self._stream._events
+        if events.get('error') is self._listener and 'removeListener' not in events:
+            del events['error']
+        else:
+            self._stream.off('error', self.wake)
+
+    def stop(self, failed: bool) -> None:
         stream = self._stream
-        stream._framing = None
+        self.busy = False
         if stream._r_hwm == self._raised:
             stream._r_hwm = self._mark
-        stream.off('readable', self._wake)
-        stream.off('end', self._wake)
-        stream.off('close', self._wake)
-        stream.off('error', self._failed)
+        self._unhear()
+        if failed:
+            self._leave()
+        elif not self._leaving:
+            self._leaving = True
+            _runtime.current().push(self._leave_nt, ())
 
-    def _wake(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+    def _leave_nt(self) -> None:
+        self._leaving = False
+        if not self.busy:
+            self._leave()
 
-    def _failed(self, error: Any = None) -> None:
-        self._wake()
+    def _leave(self) -> None:
+        stream = self._stream
+        if stream._framing is not self:
+            return
+        stream._framing = None
+        stream.off('readable', self._arrived)
+        stream.off('end', self.wake)
+        stream.off('close', self.wake)
+
+    def _arrived(self) -> None:
+        # Who listens too comes first: a task goes on when all listeners were called.
+        if not isinstance(self._stream._events.get('readable'), Listener) or not self.resume(True):
+            self.wake()
 
     async def more(self, goal: int) -> bool:
         """Wait until something happened on the way to ``goal``; False: the stream has ended."""
@@ -249,12 +311,23 @@ class _Reader:
             goal = max(goal, have + 1)
             if goal > stream._r_hwm:
                 stream._r_hwm = self._raised = goal
-            stream._take(0)
-            if stream._r_len != have or stream._r & R_ENDED:
-                return True
-        self._future = _runtime.new_future()
+            if stream._r & _ASKED_MASK != _ASKED:
+                stream._take(0)
+                if stream._r_len != have or stream._r & R_ENDED:
+                    return True
+        once = self.begin()
         try:
-            await self._future
-        finally:
-            self._future = None
+            await once
+        except BaseException:
+            self.broken(once)
+            raise
+        self.value = None
         return True
+
+
+def _reader(stream: Any) -> _Reader:
+    reader: _Reader | None = stream._framing
+    if reader is None:
+        return _Reader(stream)
+    reader.start()
+    return reader
