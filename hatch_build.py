@@ -38,6 +38,7 @@ MODULES = (
     '_stream/iterate',
     '_stream/life',
     '_stream/read',
+    '_stream/reader',
     '_stream/modes',
     '_stream/write',
     '_handles/__init__',

@@ -10,21 +10,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .. import _runtime
-from .._listeners import Listener
 from .._names import node_names
-from .._pause import Pause
 from .._validate import bad_type, bad_value, check_int
 from ..errors import IncompleteReadError, LimitOverrunError, state_error
+from .reader import Reader, reader_of
 from .state import (
-    L_CLOSE_EMITTED,
     L_DESTROYED,
-    L_ERROR_EMITTED,
-    R_ABSENT,
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
-    R_NEED_READABLE,
     R_OBJECT,
     R_READING,
 )
@@ -35,10 +29,6 @@ __all__ = ['LIMIT', 'Framing', 'read_some']
 LIMIT = 65536
 
 _MOST = 2**53
-
-#: The source will call, and what it brings will be told: no need to ask for it.
-_ASKED = R_READING | R_NEED_READABLE
-_ASKED_MASK = _ASKED | R_ENDED
 
 
 @node_names
@@ -90,7 +80,7 @@ async def _exactly(stream: Any, size: int) -> Any:
     check_int('size', size, 0, _MOST)
     _check(stream)
     if stream._r_len < size:
-        reader = _reader(stream)
+        reader = reader_of(stream)
         try:
             while stream._r_len < size:
                 if not await reader.more(size):
@@ -106,7 +96,7 @@ async def read_some(stream: Any, most: int) -> Any:
     """Wait for data and take at most ``most`` of it; empty at the end of the stream."""
     _check(stream)
     if not stream._r_len:
-        reader = _reader(stream)
+        reader = reader_of(stream)
         try:
             while not stream._r_len and await reader.more(1):
                 pass
@@ -122,7 +112,7 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
     if limit is not None:
         check_int('limit', limit, 1, _MOST)
     _check(stream)
-    reader: _Reader | None = None
+    reader: Reader | None = None
     #: What was searched already, and from where to go on in it.
     seen: Any = None
     start = 0
@@ -142,7 +132,7 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
             if limit is not None and len(data) >= limit:
                 raise LimitOverrunError(at if at >= 0 else keep, limit)
             if reader is None:
-                reader = _reader(stream)
+                reader = reader_of(stream)
             if not await reader.more(len(data) + 1):
                 data = _joined(stream)
                 if separator is None:
@@ -216,118 +206,3 @@ def _taken(stream: Any, size: int) -> Any:
     if not stream._r_len and stream._r & (R_READING | R_ENDED) != R_READING:
         stream._take(0)
     return out
-
-
-class _Reader(Pause):
-    """Who waits on a stream: the listeners, and the high-water mark raised for a call.
-
-    After a call its listeners stay until the next tick, but for the one of 'error': as a rule the
-    next call comes before that, and they need not be removed and added again.
-    """
-
-    __slots__ = ('_leaving', '_listener', '_mark', '_raised', '_stream', 'busy')
-
-    def __init__(self, stream: Any) -> None:
-        Pause.__init__(self)
-        self._stream = stream
-        self._mark = self._raised = stream._r_hwm
-        #: Whether a call is under way.
-        self.busy = True
-        self._leaving = False
-        stream._framing = self
-        stream.on('readable', self._arrived)
-        stream.on('end', self.wake)
-        stream.on('close', self.wake)
-        self._listener = Listener(self.wake, False)
-        self._hear()
-
-    def start(self) -> None:
-        """One more call."""
-        self.busy = True
-        self._mark = self._raised = self._stream._r_hwm
-        self._hear()
-
-    def _hear(self) -> None:
-        """Listen for 'error': where nobody does and nobody asks who does, without ceremony."""
-        events = self._stream._events
-        if 'error' in events or 'newListener' in events:
-            self._stream.on('error', self.wake)
-        else:
-            events['error'] = self._listener
-
-    def _unhear(self) -> None:
-        events = self._stream._events
-        if events.get('error') is self._listener and 'removeListener' not in events:
-            del events['error']
-        else:
-            self._stream.off('error', self.wake)
-
-    def stop(self, failed: bool) -> None:
-        stream = self._stream
-        self.busy = False
-        if stream._r_hwm == self._raised:
-            stream._r_hwm = self._mark
-        self._unhear()
-        if failed:
-            self._leave()
-        elif not self._leaving:
-            self._leaving = True
-            _runtime.current().push(self._leave_nt, ())
-
-    def _leave_nt(self) -> None:
-        self._leaving = False
-        if not self.busy:
-            self._leave()
-
-    def _leave(self) -> None:
-        stream = self._stream
-        if stream._framing is not self:
-            return
-        stream._framing = None
-        stream.off('readable', self._arrived)
-        stream.off('end', self.wake)
-        stream.off('close', self.wake)
-
-    def _arrived(self) -> None:
-        # Who listens too comes first: a task goes on when all listeners were called.
-        if not isinstance(self._stream._events.get('readable'), Listener) or not self.resume(True):
-            self.wake()
-
-    async def more(self, goal: int) -> bool:
-        """Wait until something happened on the way to ``goal``; False: the stream has ended."""
-        stream = self._stream
-        have = stream._r_len
-        if stream._error is not None:
-            # An error that is still to be told is waited for: then it counts as heard.
-            if stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
-                raise stream._error
-        elif stream._r & (R_ENDED | R_ABSENT):
-            if not have:
-                stream._take(0)
-            return False
-        elif stream._life & L_DESTROYED:
-            raise state_error('ERR_STREAM_PREMATURE_CLOSE')
-        else:
-            goal = max(goal, have + 1)
-            if goal > stream._r_hwm:
-                stream._r_hwm = self._raised = goal
-            if stream._r & _ASKED_MASK != _ASKED:
-                stream._take(0)
-                if stream._r_len != have or stream._r & R_ENDED:
-                    return True
-        once = self.begin()
-        try:
-            await once
-        except BaseException:
-            self.broken(once)
-            raise
-        self.value = None
-        return True
-
-
-def _reader(stream: Any) -> _Reader:
-    reader: _Reader | None = stream._framing
-    if reader is None:
-        return _Reader(stream)
-    reader.start()
-    return reader
