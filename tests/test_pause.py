@@ -40,7 +40,8 @@ async def turn(call: Any, *args: Any) -> Any:
 
 def test_a_resumed_task_goes_on_inside_the_call_again_and_again(run: Any) -> None:
     async def main() -> None:
-        pause, log = Pause(), []
+        pause = Pause()
+        log: list[Any] = []
 
         async def consumer() -> None:
             for _ in range(3):
@@ -64,7 +65,8 @@ def test_a_resumed_task_goes_on_inside_the_call_again_and_again(run: Any) -> Non
 
 def test_it_runs_in_the_context_of_its_task(run: Any) -> None:
     async def main() -> None:
-        pause, seen = Pause(), []
+        pause = Pause()
+        seen: list[Any] = []
 
         async def consumer() -> None:
             name.set('consumer')
@@ -113,7 +115,8 @@ def test_only_a_task_is_resumed(run: Any) -> None:
     """Whatever else waits for the future is called by the loop, as it expects."""
 
     async def main() -> None:
-        pause, seen = Pause(), []
+        pause = Pause()
+        seen: list[Any] = []
         coroutine = waits(pause)
         future = coroutine.send(None)
         assert isinstance(future, asyncio.Future)
@@ -265,7 +268,8 @@ def test_what_ends_the_program_comes_out_of_the_call(run: Any, error: type[BaseE
 def test_an_eager_task_is_resumed_too(run: Any) -> None:
     async def main() -> None:
         loop, pause = asyncio.get_running_loop(), Pause()
-        eager: Any = functools.partial(asyncio.Task, loop=loop, eager_start=True)
+        task_type: Any = asyncio.Task
+        eager = functools.partial(task_type, loop=loop, eager_start=True)
         made = []
 
         def start() -> None:
