@@ -37,7 +37,7 @@ LAYERS = (
     Layer(
         'listeners, failures, the order of callbacks, what keeps a program alive',
         (
-            *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting'),
+            *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting', '_pause'),
             *('_tick', '_runtime', '_running', '_names', '_validate', '_compiled'),
         ),
     ),
@@ -55,7 +55,7 @@ REFUSES = {
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
 ASYNCIO = (
-    *('_runtime', '_running', '_program', '_demo', '_event_series'),
+    *('_runtime', '_running', '_pause', '_program', '_demo', '_event_series'),
     *('_handles.engine', '_handles.selector', '_dns'),
     '_adapters',
     'adapters',

@@ -398,3 +398,72 @@ def test_any_cut_gives_the_same_lines(lines: list[bytes], cuts: list[int], mark:
         assert out == [line + b'\n' for line in lines]
 
     asyncio.run(main())
+
+
+def test_the_next_call_finds_the_listeners_of_the_last(run: Any, settle: Any) -> None:
+    """They stay until the next tick, but for that of 'error'; then they are gone."""
+
+    async def main() -> None:
+        stream = source()
+        seen: list[Any] = []
+        stream.on('newListener', lambda name, _: seen.append(name))
+        stream.on('removeListener', lambda name, _: seen.append('-' + name))
+
+        async def three() -> None:
+            for _ in range(3):
+                assert await stream.read_exactly(2) == b'ab'
+                seen.append(stream.listener_count('error'))
+
+        task = asyncio.ensure_future(three())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            # The task goes on in the very tick that tells of the data.
+            stream.push(b'ab')
+            await settle()
+        await task
+        one = ['error', '-error', 0]
+        assert [name for name in seen if name in one] == one * 3
+        assert [name for name in seen if name not in one] == [
+            *('removeListener', 'readable', 'end', 'close'),
+            *('-readable', '-end', '-close'),
+        ]
+
+    run(main)
+
+
+def test_data_flows_to_a_listener_that_comes_after_a_line(run: Any) -> None:
+    async def main() -> None:
+        async with connected() as (client, accepted):
+            got: list[bytes] = []
+            client.write(b'hello\n')
+            assert await accepted.read_line() == b'hello\n'
+            accepted.on('data', got.append)
+            client.end(b'world')
+            ended = asyncio.get_running_loop().create_future()
+            accepted.once('end', lambda: ended.set_result(None))
+            await ended
+            assert b''.join(got) == b'world'
+
+    run(main)
+
+
+def test_an_error_after_a_call_was_not_heard_by_it(run: Any) -> None:
+    async def main() -> None:
+        stream = source()
+
+        async def read_then_break() -> None:
+            assert await stream.read_line() == b'a\n'
+            stream.destroy(ValueError('afterwards'))
+
+        task = asyncio.ensure_future(read_then_break())
+        await asyncio.sleep(0)
+        stream.push(b'a\n')
+        await task
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert stream.event_names() == []
+
+    run(main)
+    (trouble,) = run.unhandled
+    assert str(trouble['exception']) == 'afterwards'
+    run.unhandled.clear()

@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .. import _runtime
 from .._names import node_names
 from .._validate import bad_type, bad_value, check_int
 from ..errors import IncompleteReadError, LimitOverrunError, state_error
+from .reader import Reader, reader_of
 from .state import (
-    L_CLOSE_EMITTED,
     L_DESTROYED,
-    L_ERROR_EMITTED,
-    R_ABSENT,
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
     R_OBJECT,
+    R_READING,
 )
 
 __all__ = ['LIMIT', 'Framing', 'read_some']
@@ -87,13 +85,15 @@ async def _exactly(stream: Any, size: int) -> Any:
     check_int('size', size, 0, _MOST)
     _check(stream)
     if stream._r_len < size:
-        reader = _Reader(stream)
+        reader = reader_of(stream)
         try:
             while stream._r_len < size:
                 if not await reader.more(size):
                     raise IncompleteReadError(_joined(stream), size)
-        finally:
-            reader.stop()
+        except BaseException:
+            reader.stop(True)
+            raise
+        reader.stop(False)
     return _taken(stream, size)
 
 
@@ -101,12 +101,14 @@ async def read_some(stream: Any, most: int) -> Any:
     """Wait for data and take at most ``most`` of it; empty at the end of the stream."""
     _check(stream)
     if not stream._r_len:
-        reader = _Reader(stream)
+        reader = reader_of(stream)
         try:
             while not stream._r_len and await reader.more(1):
                 pass
-        finally:
-            reader.stop()
+        except BaseException:
+            reader.stop(True)
+            raise
+        reader.stop(False)
     return _taken(stream, min(most, stream._r_len))
 
 
@@ -115,10 +117,11 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
     if limit is not None:
         check_int('limit', limit, 1, _MOST)
     _check(stream)
-    reader: _Reader | None = None
+    reader: Reader | None = None
     #: What was searched already, and from where to go on in it.
     seen: Any = None
     start = 0
+    failed = True
     try:
         while True:
             data = _joined(stream)
@@ -128,16 +131,18 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
             at = data.find(mark, start)
             end = at + len(mark)
             if at >= 0 and (limit is None or end <= limit):
+                failed = False
                 return _taken(stream, end)
             keep = max(0, len(data) - len(mark) + 1)
             # A line may be as long as the limit and have no end: the stream's may come next.
             if limit is not None and len(data) >= limit + (separator is None):
                 raise LimitOverrunError(at if at >= 0 else keep, limit)
             if reader is None:
-                reader = _Reader(stream)
+                reader = reader_of(stream)
             if not await reader.more(len(data) + 1):
                 data = _joined(stream)
                 if separator is None:
+                    failed = False
                     return _taken(stream, len(data))
                 raise IncompleteReadError(data, None)
             buffer = stream._r_buf
@@ -147,7 +152,7 @@ async def _until(stream: Any, separator: Any, limit: int | None) -> Any:
                 seen, start = _joined(stream), keep
     finally:
         if reader is not None:
-            reader.stop()
+            reader.stop(failed)
 
 
 def _empty(stream: Any) -> Any:
@@ -183,7 +188,7 @@ def _check(stream: Any) -> None:
         raise state_error('ERR_METHOD_NOT_IMPLEMENTED', 'a stream of objects has no bytes to count')
     if stream._r & R_FLOW or 'data' in stream._events:
         raise state_error('ERR_STREAM_FLOWING')
-    if stream._framing is not None:
+    if stream._framing is not None and stream._framing.busy:
         raise state_error('ERR_STREAM_READ_PENDING')
     if stream._life & L_DESTROYED and stream._r_len and not stream._r & R_END_EMITTED:
         # As for read(): what was not read when it was destroyed is lost.
@@ -196,71 +201,14 @@ def _taken(stream: Any, size: int) -> Any:
         if not stream._r_len:
             stream._take(0)
         return _empty(stream)
-    mark = stream._r_hwm
-    stream._r_hwm = max(mark, size)
-    out = stream._take(size)
-    stream._r_hwm = mark
-    if not stream._r_len:
+    if size == stream._r_len:
+        out = stream._take_waiting()
+    else:
+        mark = stream._r_hwm
+        stream._r_hwm = max(mark, size)
+        out = stream._take(size)
+        stream._r_hwm = mark
+    # A source that will call anyhow need not be asked.
+    if not stream._r_len and stream._r & (R_READING | R_ENDED) != R_READING:
         stream._take(0)
     return out
-
-
-class _Reader:
-    """One call that has to wait: its listeners, and the high-water mark raised for it."""
-
-    __slots__ = ('_future', '_mark', '_raised', '_stream')
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._future: Any = None
-        self._mark = self._raised = stream._r_hwm
-        stream._framing = self
-        stream.on('readable', self._wake)
-        stream.on('end', self._wake)
-        stream.on('close', self._wake)
-        stream.on('error', self._failed)
-
-    def stop(self) -> None:
-        stream = self._stream
-        stream._framing = None
-        if stream._r_hwm == self._raised:
-            stream._r_hwm = self._mark
-        stream.off('readable', self._wake)
-        stream.off('end', self._wake)
-        stream.off('close', self._wake)
-        stream.off('error', self._failed)
-
-    def _wake(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def _failed(self, error: Any = None) -> None:
-        self._wake()
-
-    async def more(self, goal: int) -> bool:
-        """Wait until something happened on the way to ``goal``; False: the stream has ended."""
-        stream = self._stream
-        have = stream._r_len
-        if stream._error is not None:
-            # An error that is still to be told is waited for: then it counts as heard.
-            if stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
-                raise stream._error
-        elif stream._r & (R_ENDED | R_ABSENT):
-            if not have:
-                stream._take(0)
-            return False
-        elif stream._life & L_DESTROYED:
-            raise state_error('ERR_STREAM_PREMATURE_CLOSE')
-        else:
-            goal = max(goal, have + 1)
-            if goal > stream._r_hwm:
-                stream._r_hwm = self._raised = goal
-            stream._take(0)
-            if stream._r_len != have or stream._r & R_ENDED:
-                return True
-        self._future = _runtime.new_future()
-        try:
-            await self._future
-        finally:
-            self._future = None
-        return True

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import _runtime
 from ..errors import AbortError, state_error
+from .feed import Feed
+from .read import ReadSide
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
@@ -13,40 +14,11 @@ from .state import (
     L_ERROR_EMITTED,
     R_ABSENT,
     R_END_EMITTED,
+    R_WAIT,
+    R_WAIT_MASK,
 )
 
 __all__ = ['Chunks']
-
-
-class Feed:
-    """The listeners of one iteration, and who waits for them.
-
-    Apart from :class:`Chunks`, because the stream holds on to its listeners: a loop that is left
-    must be able to let go of the iterator.
-    """
-
-    __slots__ = ('future', 'stream')
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self.future: Any = None
-        stream.on('readable', self.wake)
-        stream.on('end', self.wake)
-        stream.on('error', self.wake)
-        stream.on('close', self.wake)
-
-    def wake(self) -> None:
-        if self.future is not None and not self.future.done():
-            self.future.set_result(None)
-
-    def stop(self, keep_error: bool) -> None:
-        """Take the listeners away; the one for 'error' stays where one may still come."""
-        stream = self.stream
-        stream.off('readable', self.wake)
-        stream.off('end', self.wake)
-        stream.off('close', self.wake)
-        if not keep_error:
-            stream.off('error', self.wake)
 
 
 class Chunks:
@@ -60,7 +32,7 @@ class Chunks:
     __slots__ = ('_destroy', '_done', '_feed', '_stream')
 
     def __init__(self, stream: Any, destroy: bool) -> None:
-        self._stream = stream
+        self._stream: ReadSide = stream
         self._destroy = destroy
         self._feed: Feed | None = None
         self._done = False
@@ -69,39 +41,57 @@ class Chunks:
         return self
 
     async def __anext__(self) -> Any:
-        stream = self._stream
-        if self._done:
-            raise StopAsyncIteration
         feed = self._feed
         if feed is None:
-            stream._begin_iterating()
-            feed = self._feed = Feed(stream)
+            feed = self._begin()
+        stream = self._stream
         while True:
-            chunk = None if stream._life & L_DESTROYED else stream._take_waiting()
-            if chunk is not None:
-                return chunk
-            error = stream._error
-            if error is not None and stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
-                self._finish(True)
-                raise error
-            if error is None and stream._r & (R_END_EMITTED | R_ABSENT):
-                self._finish(False)
-                raise StopAsyncIteration
-            if stream._life & L_CLOSE_EMITTED:
-                self._finish(True)
-                raise state_error('ERR_STREAM_PREMATURE_CLOSE')
-            feed.future = _runtime.new_future()
+            # A source that will call, and nothing there: no need to look further.
+            if stream._r & R_WAIT_MASK != R_WAIT:
+                chunk = None if stream._life & L_DESTROYED else stream._take_waiting()
+                if chunk is not None:
+                    if stream._feed is None:
+                        feed.offer()
+                    return chunk
+                self._look_for_end()
+            once = feed.begin()
             try:
-                await feed.future
-            finally:
-                feed.future = None
+                await once
+            except BaseException:
+                feed.broken(once)
+                raise
+            chunk = feed.value
+            if chunk is not None:
+                feed.value = None
+                return chunk
+
+    def _begin(self) -> Feed:
+        if self._done:
+            raise StopAsyncIteration
+        stream = self._stream
+        stream._begin_iterating()
+        feed = self._feed = Feed(stream)
+        return feed
+
+    def _look_for_end(self) -> None:
+        stream = self._stream
+        error = stream._error
+        if error is not None and stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
+            self._finish(True)
+            raise error
+        if error is None and stream._r & (R_END_EMITTED | R_ABSENT):
+            self._finish(False)
+            raise StopAsyncIteration
+        if stream._life & L_CLOSE_EMITTED:
+            self._finish(True)
+            raise state_error('ERR_STREAM_PREMATURE_CLOSE')
 
     def _finish(self, failed: bool) -> None:
         """The end: by itself, with an error, or by leaving the loop."""
         if self._done:
             return
         self._done = True
-        stream = self._stream
+        stream: Any = self._stream
         ended = bool(stream._r & (R_END_EMITTED | R_ABSENT))
         # Who can still write may want to; and what waits to be written is not lost (Node drops it).
         writing = bool(stream._can_write() or stream._w_len)

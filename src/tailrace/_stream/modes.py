@@ -60,17 +60,15 @@ class ModeSide(ReadSide):
         if self._r & R_ABSENT:
             return
         if event == 'data':
+            self._feed = None
             if 'readable' in self._events:
                 self._r |= R_LISTENING
             if not self._r & R_STOPPED:
                 resume(self)
-        elif event == 'readable' and not self._r & (R_END_EMITTED | R_LISTENING):
-            self._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
-            self._r &= ~(R_FLOW | R_EMITTED_READABLE)
-            if self._r_len:
-                emit_readable(self)
-            elif not self._r & R_READING:
-                ticks(self).push(self._take, (0,))
+        elif event == 'readable':
+            self._feed = None
+            if not self._r & (R_END_EMITTED | R_LISTENING):
+                begin_listening(self)
 
     def off(self, event: Any, listener: Any, /) -> Any:
         """Remove ``listener``; without any for 'readable' the mode is chosen anew."""
@@ -128,6 +126,15 @@ def resume_nt(stream: ModeSide) -> None:
     flow(stream)
     if stream._r & R_FLOW and not stream._r & R_READING:
         take(stream, 0)
+
+
+def begin_listening(stream: ModeSide) -> None:
+    stream._r |= R_LISTENING | R_NEED_READABLE | R_STOPPED
+    stream._r &= ~(R_FLOW | R_EMITTED_READABLE)
+    if stream._r_len:
+        emit_readable(stream)
+    elif not stream._r & R_READING:
+        ticks(stream).push(stream._take, (0,))
 
 
 def resume(stream: ModeSide) -> None:

@@ -16,6 +16,7 @@ from .._listeners import Listener
 from .._validate import check_number, shown
 from ..errors import InvalidArgTypeError, state_error
 from .encodings import Decoder, canonical, encode, make_decoder
+from .feed import Feed
 from .life import Life, can_write, fail, ticks, writing_is_over
 from .state import (
     L_ALLOW_HALF_OPEN,
@@ -33,6 +34,8 @@ from .state import (
     R_FAST,
     R_FAST_MASK,
     R_FLOW,
+    R_HAND,
+    R_HAND_MASK,
     R_ITERATED,
     R_NEED_READABLE,
     R_OBJECT,
@@ -50,10 +53,21 @@ __all__ = ['ReadSide']
 class ReadSide(Life):
     """Everything that reads, without its public names."""
 
-    __slots__ = ('_awaiting', '_decoder', '_pipes', '_r_buf', '_r_encoding', '_r_hwm', '_r_len')
+    __slots__ = (
+        '_awaiting',
+        '_decoder',
+        '_feed',
+        '_pipes',
+        '_r_buf',
+        '_r_encoding',
+        '_r_hwm',
+        '_r_len',
+    )
 
     _awaiting: list[Any] | None
     _decoder: Decoder | None
+    #: The `async for` that gets chunks directly: nobody else listens for 'readable' or 'data'.
+    _feed: Feed | None
     _pipes: list[Any] | None
     _r_buf: deque[Any] | None
     _r_encoding: str | None
@@ -84,14 +98,24 @@ class ReadSide(Life):
             if entry is not None:
                 self.emit('data', chunk)
                 return True
-        # Somebody waits for 'readable' and nothing is before it: the tick that would tell is the
-        # next thing to run anyway.
-        elif self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
-            self._r_buf = deque((chunk,))
-            self._r_len = len(chunk)
-            self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
-            emit_readable_nt(self)
-            return True
+        else:
+            feed = self._feed
+            if (
+                feed is not None
+                and self._r & R_HAND_MASK == R_HAND
+                and chunk
+                # An `async for` alone: its task goes on with the chunk, here and now.
+                and feed.resume(chunk)
+            ):
+                return True
+            # Somebody waits for 'readable' and nothing is before it: the tick that would tell is
+            # the next thing to run anyway.
+            if self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
+                self._r_buf = deque((chunk,))
+                self._r_len = len(chunk)
+                self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
+                emit_readable_nt(self)
+                return True
         return push_chunk(self, chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
@@ -193,6 +217,7 @@ def init_read(stream: ReadSide, high_water_mark: int, object_mode: bool) -> None
     #: The destinations of pipe(), and those of them whose 'drain' is awaited.
     stream._pipes = None
     stream._awaiting = None
+    stream._feed = None
 
 
 def push_chunk(stream: ReadSide, chunk: Any, encoding: str | None = None) -> bool:

@@ -58,7 +58,7 @@ class Readable(Framing, Stream):
 
         return readable_from(iterable, options, keywords)
 
-    #: The call of read_exactly & co that waits.
+    #: What waits, or has just waited, for read_exactly & co.
     _framing: Any = None
 
     if TYPE_CHECKING:

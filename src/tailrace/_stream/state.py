@@ -93,6 +93,11 @@ R_WAIT_MASK: Final = (
     | R_ABSENT
 )
 
+#: It may be handed over to an `async for` when exactly R_HAND of R_HAND_MASK is set: the first
+#: chunk goes the long way.
+R_HAND: Final = R_WAIT | R_DID_READ
+R_HAND_MASK: Final = R_WAIT_MASK | R_DID_READ
+
 # -- writing side -------------------------------------------------------------------------------
 W_OBJECT: Final = 1 << 0
 W_ENDING: Final = 1 << 1

@@ -1,0 +1,50 @@
+"""What a stream knows of an ``async for`` over it: listeners, and the door for chunks.
+
+This file refuses to know what a chunk is good for, and how the loop ends (``iterate.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._listeners import Listener
+from .._pause import Pause
+
+__all__ = ['Feed']
+
+
+class Feed(Pause):
+    """The listeners of one iteration, and who waits for them.
+
+    Apart from ``Chunks``, because the stream holds on to its listeners: a loop that is left must be
+    able to let go of the iterator.
+    """
+
+    __slots__ = ('_stream',)
+
+    def __init__(self, stream: Any) -> None:
+        Pause.__init__(self)
+        self._stream = stream
+        stream.on('readable', self.wake)
+        stream.on('end', self.wake)
+        stream.on('error', self.wake)
+        stream.on('close', self.wake)
+        self.offer()
+
+    def offer(self) -> None:
+        """Have chunks handed over directly, if nobody else is to see them."""
+        events = self._stream._events
+        entry = events.get('readable')
+        if isinstance(entry, Listener) and entry.function == self.wake and 'data' not in events:
+            self._stream._feed = self
+
+    def stop(self, keep_error: bool) -> None:
+        """Take the listeners away; the one for 'error' stays where one may still come."""
+        stream = self._stream
+        if stream._feed is self:
+            stream._feed = None
+        stream.off('readable', self.wake)
+        stream.off('end', self.wake)
+        stream.off('close', self.wake)
+        if not keep_error:
+            stream.off('error', self.wake)
