@@ -5,7 +5,8 @@ A socket pair; 100 KB are sent, then read with `recv(n)` until nothing is left, 
 (128 KiB at first) a mapping of its own, which is unmapped when it is freed, so that each page is
 faulted in and cleared anew. The threshold follows the largest such block that is freed (mallopt(3),
 M_MMAP_THRESHOLD), but a `recv` that came back short has shrunk its block before that.
-`into`: `recv_into` one buffer of 256 KiB, then one copy into a bytes object.
+`into`: `recv_into` one buffer of 256 KiB, then one copy into a bytes object. `kernel`: the C module
+of a compiled build (put its directory into PYTHONPATH), which does that up to 64 KiB.
 
 Run it with `python bench/experiments/big_reads.py`; each row is its own process.
 """
@@ -25,6 +26,10 @@ def measure(kind: str, size: int, warmed: bool) -> float:
     ours, theirs = socket.socketpair()
     for sock in (ours, theirs):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    if kind == 'kernel':
+        from tailrace._handles._kernel import Connection
+
+        ours = Connection(ours)
     message = bytes(SIZE)
     shared = bytearray(262144)
     view = memoryview(shared)
@@ -58,11 +63,16 @@ def main() -> None:
         ('recv', 262144),
         ('recv', 524288),
         ('into', 262144),
+        ('kernel', 65536),
+        ('kernel', 262144),
     ):
         row = []
         for warmed in ('fresh', 'warmed'):
             command = [sys.executable, __file__, kind, str(size), warmed]
-            times = [float(subprocess.check_output(command)) for _ in range(3)]
+            try:
+                times = [float(subprocess.check_output(command)) for _ in range(3)]
+            except subprocess.CalledProcessError:
+                return  # no compiled build
             row.append(min(times))
         print(f'{kind}({size:6}) {row[0]:6.1f} us   warmed {row[1]:6.1f} us')
 

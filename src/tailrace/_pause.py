@@ -16,7 +16,7 @@ This file refuses to know what is waited for.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from . import _runtime
 
@@ -24,7 +24,7 @@ __all__ = ['Pause']
 
 #: Awaited, it gives out its one item and is over when it is sent on. ``Future.__await__`` would
 #: insist on a future that is done; and iterating a tuple runs no code of ours.
-_iterate: Any = tuple.__iter__  # pyright: ignore[reportUnknownMemberType]
+_iterate: Any = cast('Any', tuple).__iter__
 _Once: Any = type('_Once', (tuple,), {'__slots__': (), '__await__': _iterate})
 
 

@@ -256,7 +256,7 @@ def _leaves(error: Exception) -> list[Exception]:
 def _is_ours(function: Callable[..., Any]) -> bool:
     """Whether a listener belongs to an awaitable of this package, which raises what it hears."""
     # A compiled method has no module of its own; the class of its object has.
-    owner: type[Any] = type(getattr(function, '__self__', None))
+    owner: Any = type(getattr(function, '__self__', None))
     return (getattr(function, '__module__', None) or owner.__module__).startswith(_PACKAGE)
 
 
