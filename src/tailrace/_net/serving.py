@@ -256,8 +256,9 @@ def _leaves(error: Exception) -> list[Exception]:
 def _is_ours(function: Callable[..., Any]) -> bool:
     """Whether a listener belongs to an awaitable of this package, which raises what it hears."""
     # A compiled method has no module of its own; the class of its object has.
-    owner: Any = type(getattr(function, '__self__', None))
-    return (getattr(function, '__module__', None) or owner.__module__).startswith(_PACKAGE)
+    owner = cast('object', getattr(function, '__self__', None))
+    module: str = getattr(function, '__module__', None) or type(owner).__module__
+    return module.startswith(_PACKAGE)
 
 
 class Arrivals:
