@@ -13,23 +13,15 @@ as the primary keeps up ("primary": its time in percent of one core while connec
 
 import argparse
 import os
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from harness import build, launch
+from harness import build, launch, workers
 
 ROOT = Path(__file__).resolve().parent.parent
-PEER = ROOT / 'bench' / 'peers' / 'tailrace_cluster.py'
 POLICIES = ('rr', 'none', 'reuseport')
-MODES = (('echo', 100, 1024), ('connect', 32, 16))
-#: Additions for every message in the third column: about 100 us of Python.
-WORK = 10_000
 HEADING = (
     f'{"policy":10} {"workers":>7} | {"echo/s":>8} {"per cpu s":>9} | {"working":>8} {"x":>5} '
     f'| {"connect/s":>9} {"per cpu s":>9} {"primary":>8} | share'
@@ -45,59 +37,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def cpu_seconds(pid: int) -> float:
-    """proc(5): the first number of schedstat is the time on a processor, in ns."""
-    return int(Path(f'/proc/{pid}/schedstat').read_text().split()[0]) / 1e9
-
-
-def play(
-    loadgen: str, policy: str, workers: int, work: int, options: argparse.Namespace
-) -> dict[str, Any]:
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as notes:
-        command = [sys.executable, str(PEER), '--workers', str(workers), '--policy', policy]
-        command += ['--notes', notes, '--cores', ','.join(map(str, cores[:workers]))]
-        command += ['--work', str(work), *(['--uvloop'] if options.uvloop else [])]
-        env = {'PYTHONPATH': str(ROOT / 'src')}
-        with launch.server(command, env=env) as (primary, port):
-            pids = [int(path.name) for path in Path(notes).iterdir()]
-            out: dict[str, Any] = {}
-            for mode, connections, size in MODES:
-                before, own = sum(map(cpu_seconds, pids)), cpu_seconds(primary.pid)
-                begin = time.monotonic()
-                result = launch.generate(
-                    [
-                        *(loadgen, mode, '--port', str(port), '--watch', str(primary.pid)),
-                        *('--connections', str(connections), '--size', str(size)),
-                        *('--warmup', '300', '--duration', str(options.duration)),
-                    ],
-                    core=None if workers > 1 else cores[-1],
-                    seconds=60,
-                )
-                wall = time.monotonic() - begin
-                used = (sum(map(cpu_seconds, pids)) - before) / wall
-                out[mode] = {
-                    'rate': result['rate'],
-                    'per_cpu_second': result['rate'] / used,
-                    'primary': 100 * (cpu_seconds(primary.pid) - own) / wall,
-                }
-                if work:
-                    break
-            out['share'] = share_of(primary, Path(notes))
-    return out
-
-
-def share_of(primary: subprocess.Popen[str], notes: Path) -> list[float]:
-    """Which part of all connections each worker had, the largest first."""
-    primary.send_signal(signal.SIGUSR1)
-    deadline = time.monotonic() + 2
-    counts = [0]
-    while time.monotonic() < deadline and not all(counts):
-        time.sleep(0.02)
-        counts = [int(path.read_text() or 0) for path in notes.iterdir()]
-    return sorted((count / max(1, sum(counts)) for count in counts), reverse=True)
-
-
 def main() -> int:
     options = arguments()
     launch.descriptors()
@@ -106,18 +45,27 @@ def main() -> int:
     except build.BuildError as failure:
         print(failure, file=sys.stderr)
         return 1
+    plan = workers.Plan(
+        sys.executable,
+        loadgen,
+        {'PYTHONPATH': str(ROOT / 'src')},
+        options.duration,
+        options.uvloop,
+    )
     print(f'{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, medians of {options.rounds}')
     print(HEADING)
     for policy in options.policies.split(','):
         alone = 0.0
-        for workers in (1, 2):
-            plain = [play(loadgen, policy, workers, 0, options) for _ in range(options.rounds)]
-            heavy = [play(loadgen, policy, workers, WORK, options) for _ in range(options.rounds)]
+        for number in (1, 2):
+            plain = [workers.play(plan, policy, number, 0) for _ in range(options.rounds)]
+            heavy = [
+                workers.play(plan, policy, number, workers.WORK) for _ in range(options.rounds)
+            ]
             work = median(heavy, 'echo', 'rate')
             alone = alone or work
             share = ' '.join(f'{part:.1%}' for part in plain[-1]['share'])
             print(
-                f'{policy:10} {workers:7} | {median(plain, "echo", "rate"):8.0f} '
+                f'{policy:10} {number:7} | {median(plain, "echo", "rate"):8.0f} '
                 f'{median(plain, "echo", "per_cpu_second"):9.0f} | {work:8.0f} {work / alone:5.2f} '
                 f'| {median(plain, "connect", "rate"):9.0f} '
                 f'{median(plain, "connect", "per_cpu_second"):9.0f} '

@@ -20,7 +20,18 @@ from harness.peers import Peer, Tools
 from harness.rows import Row, Setting
 
 RESULTS = Path(__file__).resolve().parent / 'results'
+DOCS = Path(__file__).resolve().parent.parent / 'docs'
 FORMAT = 1
+PAGE = """\
+<!-- Written by ./run bench. -->
+# The benchmark
+
+How it was measured, and how to repeat it: `bench/README.md` in the sources. Every figure is of one
+run on one machine, with all peers in turn; compare ratios, not rates.
+
+![All rows: shares of the C server, or the figures themselves](bench.svg)
+
+"""
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -60,6 +71,12 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         metavar='NAME=DIR',
         help='another build of tailrace, imported from DIR, measured as tailrace@NAME',
     )
+    parser.add_argument(
+        '--no-compiled', action='store_true', help='do not make the compiled build by oneself'
+    )
+    parser.add_argument(
+        '--docs', action='store_true', help='put the table and the plot into docs/ as well'
+    )
     parser.add_argument('--cores', metavar='S,G', help="the server's core and the generator's")
     parser.add_argument('--verify', action='store_true', help='compare every byte of every echo')
     parser.add_argument('--list', action='store_true', help='list rows and peers, measure nothing')
@@ -68,6 +85,12 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     options.duration = options.duration or (300 if options.quick else 1500)
     options.warmup = options.warmup or (100 if options.quick else 300)
     options.builds = dict(options.build)
+    options.no_package = None
+    if not (options.builds or options.no_compiled or options.list):
+        try:
+            options.builds['compiled'] = str(build.package(options.python))
+        except build.BuildError as error:
+            options.no_package = str(error)
     try:
         options.rows = rows.choose(options.rows)
         names = options.peers.split(',') if options.peers else None
@@ -245,15 +268,14 @@ def main(words: list[str] | None = None) -> int:
     skipped: list[dict[str, Any]] = []
     versions: dict[str, str] = {}
     available = available_peers(options.peers, tools, skipped, versions)
+    if options.no_package is not None:
+        skipped.append({'row': None, 'peer': 'tailrace@compiled', 'reason': options.no_package})
+        say(f'without tailrace@compiled: {options.no_package}')
     result: dict[str, Any] = {**circumstances(options, versions), 'rows': {}, 'skipped': skipped}
     if options.cores[0] == options.cores[1]:
         say('bench: one core only; server and generator share it and the figures say little')
     for row in options.rows:
-        if row.skipped:
-            skipped.append({'row': row.name, 'peer': None, 'reason': row.skipped})
-            field = []
-        else:
-            field = peers_of(row, available)
+        field = peers_of(row, available)
         measured = {}
         if field:
             measured = play(row, field, setting, options.rounds, skipped, options.retries)
@@ -263,7 +285,16 @@ def main(words: list[str] | None = None) -> int:
     options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + '\n')
     print(table.document(result))
     say(f'bench: {options.json}')
-    return 0
+    return publish(result, options) if options.docs else 0
+
+
+def publish(result: dict[str, Any], options: argparse.Namespace) -> int:
+    """Write docs/benchmark.md, and beside it the plot, drawn by `plot.py`."""
+    page = DOCS / 'benchmark.md'
+    page.write_text(PAGE + table.document(result), 'utf-8')
+    say(f'bench: {page}')
+    command = [sys.executable, str(Path(__file__).with_name('plot.py')), str(options.json)]
+    return subprocess.run([*command, '--out', str(DOCS / 'bench')]).returncode
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Compiles the generator and the C server into the ignored build directory.
+"""Compiles the generator, the C server and tailrace into the ignored build directory.
 
 It knows the compiler's command line and nothing of what the programs do.
 """
@@ -19,6 +19,20 @@ class BuildError(Exception):
 
 def compiler() -> str | None:
     return shutil.which('cc') or shutil.which('gcc') or shutil.which('clang')
+
+
+def package(python: str, directory: Path = BUILD / 'package') -> Path:
+    """A compiled copy of tailrace for the interpreter `python`: the folder to import it from."""
+    directory.mkdir(parents=True, exist_ok=True)
+    command = [python, str(ROOT / 'hatch_build.py'), str(directory)]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise BuildError(str(error)) from error
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines() or ['no message']
+        raise BuildError(f'tailrace cannot be compiled here: {lines[-1]}')
+    return directory
 
 
 def build(directory: Path = BUILD) -> dict[str, Path]:

@@ -6,10 +6,9 @@ order of rounds, other peers' figures, or how results are shown.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from . import launch, stats
+from . import launch, stats, workers
 from .launch import Failed
 from .peers import Peer, Tools, environment, output_of
 from .stats import Target
@@ -51,7 +50,6 @@ class Row:
     base: str | None = 'c'
     subjects: tuple[str, ...] = ('tailrace', 'tailrace+uvloop')
     targets: tuple[Target, ...] = ()
-    skipped: str | None = None
 
 
 def traffic(
@@ -167,14 +165,20 @@ def import_time(peer: Peer, setting: Setting) -> dict[str, Any]:
 
 
 def cluster(peer: Peer, setting: Setting) -> dict[str, Any]:
-    raise Failed(str(ROWS['cluster'].skipped))
+    """Echoes that cost a worker about 100 us each: with two workers over with one.
 
-
-def _why_no_cluster() -> str | None:
-    source = Path(__file__).resolve().parents[2] / 'src' / 'tailrace' / 'cluster.py'
-    if not source.exists() and not source.with_suffix('').is_dir():
-        return 'tailrace.cluster does not exist yet'
-    return 'two workers and the generator need a core each: bench/cluster.py measures it'
+    The generator is nothing beside such work, so it may share a core with a worker; `cluster.py`
+    measures the rest.
+    """
+    plan = workers.Plan(
+        setting.tools.python,
+        setting.tools.loadgen,
+        environment(peer),
+        setting.duration,
+        '--uvloop' in peer.arguments,
+    )
+    one, two = (workers.play(plan, 'rr', number, workers.WORK)['echo']['rate'] for number in (1, 2))
+    return {'value': two / one, 'one': one, 'two': two}
 
 
 TAILRACE = ('tailrace', 'tailrace+uvloop')
@@ -306,12 +310,10 @@ ROWS: dict[str, Row] = {
             'two cluster workers over one',
             'x',
             True,
-            (),
+            TAILRACE,
             cluster,
             base=None,
-            subjects=(),
             targets=(Target('>=', 1.7, unit='x'),),
-            skipped=_why_no_cluster(),
         ),
     )
 }

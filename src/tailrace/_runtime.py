@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
 from ._compiled import caller_level
 from ._names import Record, node_names
@@ -399,6 +399,10 @@ class Timer:
 
     __slots__ = ('_args', '_fn', '_ms', '_refed', '_repeat', '_runtime', 'number', 'when')
 
+    # Node's spellings (see node_names): types only, so that a compiler leaves them alone.
+    isEntry: ClassVar[Callable[[Timer, int], bool]]
+    hasRef: ClassVar[Callable[[Timer], bool]]
+
     def __init__(
         self, runtime: Runtime, fn: Callable[..., object], ms: float, args: Any, repeat: bool
     ) -> None:
@@ -480,15 +484,13 @@ class Timer:
         state = 'cleared' if self._fn is None else 'waiting' if self.number >= 0 else 'fired'
         return f'<Timer {kind} {ms} {state}{"" if self._refed else " unref"}>'
 
-    if TYPE_CHECKING:  # Node's spellings; see node_names
-        isEntry = is_entry
-        hasRef = has_ref
-
 
 class Immediate:
     """What :func:`set_immediate` returns."""
 
     __slots__ = ('_args', '_fn', '_refed', '_runtime')
+
+    hasRef: ClassVar[Callable[[Immediate], bool]]  # Node's spelling, as above
 
     def __init__(self, runtime: Runtime, fn: Callable[..., object], args: Any) -> None:
         self._runtime = runtime
@@ -536,9 +538,6 @@ class Immediate:
 
     def __repr__(self) -> str:
         return f'<Immediate {"done" if self._fn is None else "waiting"}>'
-
-    if TYPE_CHECKING:  # Node's spellings; see node_names
-        hasRef = has_ref
 
 
 # Not decorators: the classes may be compiled ones.
