@@ -136,7 +136,8 @@ async def play(
     assert rest == model.left
     if not any(name == 'read' for name, _ in calls):  # which raises it for good, as in Node
         assert stream.readable_high_water_mark == mark
-    assert stream._framing is None
+    # Its listeners leave with the next tick.
+    assert stream._framing is None or not stream._framing.busy
     stream.destroy()
     await stream.wait_closed()
 
