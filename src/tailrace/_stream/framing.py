@@ -201,7 +201,9 @@ def _taken(stream: Any, size: int) -> Any:
         if not stream._r_len:
             stream._take(0)
         return _empty(stream)
-    if size == stream._r_len:
+    if size == stream._r_len and stream._r & (R_READING | R_ENDED) == R_READING:
+        # All there is, of a source that will call. Another would be asked for more in between, and
+        # what it gives at once would be taken too.
         out = stream._take_waiting()
     else:
         mark = stream._r_hwm
