@@ -85,12 +85,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     options.duration = options.duration or (300 if options.quick else 1500)
     options.warmup = options.warmup or (100 if options.quick else 300)
     options.builds = dict(options.build)
-    options.no_package = None
-    if not (options.builds or options.no_compiled or options.list):
-        try:
-            options.builds['compiled'] = str(build.package(options.python))
-        except build.BuildError as error:
-            options.no_package = str(error)
+    options.package = not (options.builds or options.no_compiled)
+    if options.package:
+        options.builds['compiled'] = str(build.PACKAGE)
     try:
         options.rows = rows.choose(options.rows)
         names = options.peers.split(',') if options.peers else None
@@ -267,10 +264,16 @@ def main(words: list[str] | None = None) -> int:
     )
     skipped: list[dict[str, Any]] = []
     versions: dict[str, str] = {}
+    if options.package:
+        try:
+            build.package(options.python)
+        except build.BuildError as error:
+            skipped.append({'row': None, 'peer': 'tailrace@compiled', 'reason': str(error)})
+            say(f'without tailrace@compiled: {error}')
+            options.peers = {
+                name: peer for name, peer in options.peers.items() if not name.endswith('@compiled')
+            }
     available = available_peers(options.peers, tools, skipped, versions)
-    if options.no_package is not None:
-        skipped.append({'row': None, 'peer': 'tailrace@compiled', 'reason': options.no_package})
-        say(f'without tailrace@compiled: {options.no_package}')
     result: dict[str, Any] = {**circumstances(options, versions), 'rows': {}, 'skipped': skipped}
     if options.cores[0] == options.cores[1]:
         say('bench: one core only; server and generator share it and the figures say little')

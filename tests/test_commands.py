@@ -95,7 +95,7 @@ def test_every_gate_runs_and_counts(broken: str, tmp_path: Path) -> None:
         'gate: -m ruff check .',
         'gate: -m mypy',
         f'gate: -m pyright --pythonpath {fake}',
-        'gate: -m pytest -k two words',
+        'gate: -m pytest -n auto --maxprocesses 4 --dist loadfile -k two words',
         'gate: -m sphinx -W --keep-going -q -b html docs build/docs',
     ]
     assert done.returncode == (0 if broken == 'none' else 1)
@@ -149,7 +149,8 @@ LEAVES = 'def test_leaves():\n    os._exit(1)\n'
         (ONCE, ['-p', 'no:cacheprovider'], False, 2),
         # Neither has what does not get to its end.
         (ONCE + LEAVES, [], False, 2),
-        ('import nowhere\n', [], False, 1),
+        # Several processes tell of it as of a failure.
+        ('import nowhere\n', [], False, 2),
         ('', ['-k', 'nothing'], False, 1),
     ],
 )
@@ -176,7 +177,12 @@ def test_second_try_hides_no_lasting_fault(
     cache.write_text('{"test_it.py::test_good": true}')
     done = subprocess.run(
         [tmp_path / 'test', *arguments],
-        env={**os.environ, 'PYTHON': str(fake), 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1'},
+        env={
+            **os.environ,
+            'PYTHON': str(fake),
+            'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1',
+            'PYTEST_PLUGINS': 'xdist.plugin',
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parent.parent / 'c'
 ROOT = SOURCES.parent.parent
 BUILD = ROOT / 'build' / 'bench'
+PACKAGE = BUILD / 'package'
 PROGRAMS = ('server', 'loadgen')
 
 
@@ -21,7 +22,7 @@ def compiler() -> str | None:
     return shutil.which('cc') or shutil.which('gcc') or shutil.which('clang')
 
 
-def package(python: str, directory: Path = BUILD / 'package') -> Path:
+def package(python: str, directory: Path = PACKAGE) -> Path:
     """A compiled copy of tailrace for the interpreter `python`: the folder to import it from."""
     directory.mkdir(parents=True, exist_ok=True)
     command = [python, str(ROOT / 'hatch_build.py'), str(directory)]

@@ -14,7 +14,9 @@ def test_defaults_are_five_rounds_of_everything():
     options = run.arguments([])
     assert (options.rounds, options.duration, options.warmup) == (5, 1500, 300)
     assert [row.name for row in options.rows] == list(rows.ROWS)
-    assert set(options.peers) == set(peers.PEERS)
+    ours = {f'{name}@compiled' for name, peer in peers.PEERS.items() if peer.is_tailrace}
+    assert set(options.peers) == set(peers.PEERS) | ours
+    assert set(run.arguments(['--no-compiled']).peers) == set(peers.PEERS)
     assert options.python == sys.executable
 
 
@@ -45,7 +47,7 @@ def test_wrong_words_are_refused_with_a_reason(
 
 
 def test_a_peers_name_brings_its_variants_and_the_base():
-    chosen = run.arguments(['--peers', 'tailrace']).peers
+    chosen = run.arguments(['--no-compiled', '--peers', 'tailrace']).peers
     assert list(chosen) == ['c', *(name for name in peers.PEERS if name.startswith('tailrace'))]
     assert list(run.arguments(['--peers', 'node-pipe']).peers) == ['c', 'node-pipe']
 
