@@ -23,16 +23,22 @@ def compiler() -> str | None:
 
 
 def package(python: str, directory: Path = PACKAGE) -> Path:
-    """A compiled copy of tailrace for the interpreter `python`: the folder to import it from."""
+    """A compiled copy of tailrace for the interpreter `python`: the folder to import it from.
+
+    With its bytecode, as pip leaves a package behind.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    command = [python, str(ROOT / 'hatch_build.py'), str(directory)]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        raise BuildError(str(error)) from error
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines() or ['no message']
-        raise BuildError(f'tailrace cannot be compiled here: {lines[-1]}')
+    for command in (
+        [python, str(ROOT / 'hatch_build.py'), str(directory)],
+        [python, '-m', 'compileall', '-q', str(directory)],
+    ):
+        try:
+            result = subprocess.run(command, capture_output=True, text=True)
+        except OSError as error:
+            raise BuildError(str(error)) from error
+        if result.returncode != 0:
+            lines = result.stderr.strip().splitlines() or ['no message']
+            raise BuildError(f'tailrace cannot be compiled here: {lines[-1]}')
     return directory
 
 

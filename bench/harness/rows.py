@@ -286,7 +286,7 @@ ROWS: dict[str, Row] = {
         ),
         Row(
             'cost-10000',
-            "a message's cost at 10,000 connections over that at 100",
+            'a message at 10,000 connections over 100',
             'x',
             False,
             ('c', 'node', 'uvloop-protocol', 'asyncio-protocol', *TAILRACE),
