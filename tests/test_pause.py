@@ -137,6 +137,7 @@ def test_only_a_task_is_resumed(run: Any) -> None:
     run(main)
 
 
+@pytest.mark.interpreted
 def test_a_future_that_is_not_asyncios_own_is_woken_by_the_loop(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+@pytest.mark.interpreted
 def test_gen10_ticks_follow_the_callback_in_order() -> None:
     t, seen = Fake(), []
 
@@ -47,6 +48,7 @@ def test_gen10_ticks_follow_the_callback_in_order() -> None:
     assert t.wakes == 0
 
 
+@pytest.mark.interpreted
 def test_ticks_from_outside_wake_the_loop_once() -> None:
     t, seen = Fake(), []
     t.push(seen.append, (1,))
@@ -59,6 +61,7 @@ def test_ticks_from_outside_wake_the_loop_once() -> None:
     assert t.wakes == 2
 
 
+@pytest.mark.interpreted
 def test_what_waited_runs_before_the_next_callback() -> None:
     t, seen = Fake(), []
     t.push(seen.append, ('tick',))
@@ -66,6 +69,7 @@ def test_what_waited_runs_before_the_next_callback() -> None:
     assert seen == ['tick', 'callback']
 
 
+@pytest.mark.interpreted
 def test_a_nested_callback_leaves_the_ticks_to_the_outer_one() -> None:
     t, seen = Fake(), []
 
@@ -77,6 +81,7 @@ def test_a_nested_callback_leaves_the_ticks_to_the_outer_one() -> None:
     assert seen == ['outer', 'tick']
 
 
+@pytest.mark.interpreted
 def test_a_failure_does_not_stop_the_others() -> None:
     t, seen = Fake(), []
 
@@ -91,6 +96,7 @@ def test_a_failure_does_not_stop_the_others() -> None:
     assert t.inside is False
 
 
+@pytest.mark.interpreted
 def test_nothing_runs_after_death() -> None:
     t, seen = Fake(), []
 

@@ -101,7 +101,8 @@ class Runtime(Ticks):
         self.clock: Callable[[], float] = time.monotonic
         self.frozen: bool = False
         self._heap: list[tuple[float, int, Timer]] = []
-        self._heap_call: asyncio.TimerHandle | None = None
+        # Any: what a checker narrows to None a compiler believes, whatever is called in between.
+        self._heap_call: Any = None
         self._held_at: Any = 0.0
         self._immediates: list[Immediate] = []
         self._sequence = itertools.count()

@@ -1,7 +1,7 @@
 """The regression check on instructions: what a message and a connection cost, against the record.
 
 Of the build that is tested: the sources as they are, or the compiled copy of ``tools/compiled.sh``.
-A count compares within one interpreter and machine type only, and within 3% (see bench/README.md);
+A count compares within one interpreter and machine type only (see bench/README.md);
 elsewhere, and without valgrind, the check is skipped with that reason. That a growth is seen is
 proved in ``test_bench_commands.py``. When a change is worth it, record anew, in either build:
 ``python bench/count.py --peers tailrace --work WORK --json bench/results/count-BUILD-WORK.json``.
@@ -22,8 +22,9 @@ from tailrace import _tick
 
 BENCH = Path(__file__).resolve().parents[2] / 'bench'
 BUILD = 'pure' if str(_tick.__file__).endswith('.py') else 'compiled'
-#: Batches that make the difference large beside what varies (connections cost more of them).
-WORKS = {'echo': 50, 'connect': 15}
+#: Batches, and the growth allowed. Objects that live as long as a connection are the garbage
+#: collector's as well, and when it runs depends on what was made before: 5% from run to run.
+WORKS = {'echo': (50, 0.03), 'connect': (15, 0.1)}
 
 
 @pytest.mark.timeout(300)
@@ -37,7 +38,9 @@ def test_nothing_costs_more_instructions(work: str) -> None:
     if (known['python'].replace('\n', ' '), known['machine']) != (version, platform.machine()):
         pytest.skip(f'recorded with {known["python"]} on {known["machine"]}')
     command = [sys.executable, BENCH / 'count.py', '--peers', 'tailrace', '--work', work]
-    command += ['--batches', str(WORKS[work]), '--size', str(known['size']), '--check', recorded]
+    batches, tolerance = WORKS[work]
+    command += ['--batches', str(batches), '--size', str(known['size'])]
+    command += ['--check', recorded, '--tolerance', str(tolerance)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'no count grew' in done.stdout

@@ -152,6 +152,7 @@ else:
 """
 
 
+@pytest.mark.interpreted  # the package that it makes has sources only
 @pytest.mark.parametrize(('wrong', 'plays'), [(0, 1), (1, 2), (2, 3), (3, 3), (1000, 3)])
 def test_playing_again_hides_no_lasting_difference(tmp_path: Path, wrong: int, plays: int) -> None:
     """A library that is right only after some plays; what differs each time is told."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,6 +26,10 @@ from .stream import FULL, NO_SIGNAL
 from .tcp import take_socket
 
 __all__ = ['LOST', 'MAX_FDS', 'FdPipe', 'receive_fds', 'send_fds']
+
+# Kept: when the last objects go, the module sys has lost its names, and a compiled function that
+# fails then takes the interpreter with it.
+_finalizing: Final = sys.is_finalizing
 
 #: Descriptors in one message: SCM_MAX_FD on Linux; macOS takes more.
 MAX_FDS: Final = 253
@@ -196,5 +201,6 @@ class FdPipe(Pipe):
                 os.close(fd)
 
     def __del__(self) -> None:
-        self._close_received()
-        super().__del__()
+        if not _finalizing():
+            self._close_received()
+            super().__del__()

@@ -26,6 +26,10 @@ from .tcp import Tcp, address_info, ip_sockaddr, new_socket, take_socket, text_o
 
 __all__ = ['Listener', 'PipeListener', 'TcpListener']
 
+# Kept: when the last objects go, the module sys has lost its names, and a compiled function that
+# fails then takes the interpreter with it.
+_finalizing: Final = sys.is_finalizing
+
 #: Connections taken for one readiness event, so that a flood cannot starve what is connected.
 MAX_ACCEPT: Final = 64
 #: How long accepting rests when nothing can be done about an error, in ms.
@@ -154,7 +158,7 @@ class Listener(Watched):
         return f'<{type(self).__name__} {state}>'
 
     def __del__(self) -> None:
-        if self._sock is not None and not sys.is_finalizing():
+        if self._sock is not None and not _finalizing():
             try:
                 warnings.warn(f'unclosed handle {self.kind} fd={self.fd}', ResourceWarning, 2, self)
             finally:

@@ -20,6 +20,10 @@ from .pending import Pending
 
 __all__ = ['RawSocket', 'Receiver', 'code_of', 'ignore']
 
+# Kept: when the last objects go, the module sys has lost its names, and a compiled function that
+# fails then takes the interpreter with it.
+_finalizing: Final = sys.is_finalizing
+
 #: What one recv asks for. Below 64 KiB Nagle and delayed ACK can meet: stalls of 40 ms. Much above,
 #: the allocator gives the memory back each time: asyncio's 256 KiB make its echo of 1 KiB three
 #: times as expensive.
@@ -159,7 +163,7 @@ class Receiver(Watched):
 
     def __del__(self) -> None:
         sock = self._sock
-        if sock is not None and not sys.is_finalizing():
+        if sock is not None and not _finalizing():
             self._sock = None
             try:
                 warnings.warn(f'unclosed handle {self.kind} fd={self.fd}', ResourceWarning, 2, self)

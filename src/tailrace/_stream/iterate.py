@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Final
 
 from ..errors import AbortError, state_error
 from .feed import Feed
@@ -19,6 +20,10 @@ from .state import (
 )
 
 __all__ = ['Chunks']
+
+# Kept: when the last objects go, the module sys has lost its names, and a compiled function that
+# fails then takes the interpreter with it.
+_finalizing: Final = sys.is_finalizing
 
 
 class Chunks:
@@ -114,5 +119,5 @@ class Chunks:
 
     def __del__(self) -> None:
         # A `for` loop drops its iterator when it is left; there is no other sign of a `break`.
-        if not self._done and self._feed is not None:
+        if not self._done and self._feed is not None and not _finalizing():
             self._finish(False)
