@@ -294,7 +294,8 @@ def main(words: list[str] | None = None) -> int:
 def publish(result: dict[str, Any], options: argparse.Namespace) -> int:
     """Write docs/benchmark.md, and beside it the plot, drawn by `plot.py`."""
     page = DOCS / 'benchmark.md'
-    page.write_text(PAGE + table.document(result), 'utf-8')
+    # One level up: on a page the rows are the sections.
+    page.write_text(PAGE + table.document(result).replace('### ', '## '), 'utf-8')
     say(f'bench: {page}')
     command = [sys.executable, str(Path(__file__).with_name('plot.py')), str(options.json)]
     return subprocess.run([*command, '--out', str(DOCS / 'bench')]).returncode
