@@ -125,7 +125,7 @@ class WriteSide(ModeSide):
         (ST-15, ST-18, ST-19, SK-49, SK-50)
         """
         # Fast path: bytes, nobody to call back, nothing before it: one call of the sink, no
-        # change of state (measured in bench/experiments/stream_paths.py).
+        # change of state (counted in bench/experiments/README.md).
         if callback is None and encoding is None and type(chunk) is bytes and not self._w & W_BUSY:
             sink = self._sink
             if sink is not None:
