@@ -37,10 +37,37 @@ PATIENCE = 20.0
 #: How long an ending thread is waited for, in seconds.
 THREAD_PATIENCE = 2.0
 
+#: What ``--fast`` leaves out: whole programs, child processes, tools, large amounts, and the second
+#: loop of what is played on both. Parts of test ids.
+SLOW = (
+    *('tests/adapters/', 'tests/bench/', 'tests/campaign/', 'tests/cluster/', 'tests/docs/'),
+    *('tests/fuzz/', 'tests/typing/', 'tests/addr/test_block_list_model', 'test_block_list_size'),
+    *('tests/net/test_shows', 'tests/test_commands', 'tests/test_conftest', 'tests/test_examples'),
+    *('tests/test_demo', 'tests/test_programs', 'tests/test_cancelling', '/test_cancelling.py'),
+    *('[uvloop', '-uvloop]', '_in_a_process'),
+)
+
+#: ``--fast`` plays one recorded scenario of so many.
+SCENARIOS_EACH = 4
+
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 _PASSED = pytest.StashKey[bool]()
 _LOOPS = pytest.StashKey[list[asyncio.AbstractEventLoop]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption('--fast', action='store_true', help='a subset that takes under a minute')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption('--fast'):
+        return
+    scenarios = [item for item in items if item.get_closest_marker('conformance')]
+    left = [item for item in items if any(part in item.nodeid for part in SLOW)]
+    left += [item for n, item in enumerate(scenarios) if n % SCENARIOS_EACH]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
 
 
 @pytest.fixture(params=['asyncio', 'uvloop'])
