@@ -2,8 +2,7 @@
 
 Three rules: a module imports only from its own layer or below; what a layer refuses to know it
 does not import; asyncio is imported by the few modules that talk to a loop. And one about size.
-Imports inside functions and under TYPE_CHECKING count like all others, except that a cycle must
-not exist at import time only.
+Imports inside functions and under TYPE_CHECKING count like all others: a reader follows them too.
 """
 
 from __future__ import annotations
@@ -26,12 +25,11 @@ LONGEST = 700
 
 
 class Import(NamedTuple):
-    """One imported thing: who, what (dotted, inside the package without its name), when."""
+    """One imported thing: who, what (dotted, inside the package without its name)."""
 
     importer: str
     imported: str
     inside: bool
-    at_import_time: bool
 
 
 def modules_of(folder: Path) -> dict[str, str]:
@@ -48,16 +46,16 @@ def modules_of(folder: Path) -> dict[str, str]:
 def imports_of(modules: Mapping[str, str], packages: frozenset[str]) -> Iterator[Import]:
     """Every import statement of every module; ``packages`` are the names that are folders."""
     for importer, source in modules.items():
-        yield from _walk(ast.parse(source), importer, importer in packages, modules, True)
+        yield from _walk(ast.parse(source), importer, importer in packages, modules)
 
 
 def _walk(
-    node: ast.AST, importer: str, is_package: bool, modules: Mapping[str, str], now: bool
+    node: ast.AST, importer: str, is_package: bool, modules: Mapping[str, str]
 ) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield _resolve(importer, alias.name.split('.'), modules, now)
+                yield _resolve(importer, alias.name.split('.'), modules)
         elif isinstance(child, ast.ImportFrom):
             here = [PACKAGE, *([] if importer == '__init__' else importer.split('.'))]
             if child.level:
@@ -69,18 +67,16 @@ def _walk(
             for alias in child.names:
                 whole = '.'.join([*base[1:], alias.name])
                 inside = base[:1] == [PACKAGE] and whole in modules
-                yield _resolve(importer, [*base, alias.name] if inside else base, modules, now)
+                yield _resolve(importer, [*base, alias.name] if inside else base, modules)
         else:
-            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            typing = isinstance(child, ast.If) and 'TYPE_CHECKING' in ast.unparse(child.test)
-            yield from _walk(child, importer, is_package, modules, now and not later and not typing)
+            yield from _walk(child, importer, is_package, modules)
 
 
-def _resolve(importer: str, parts: list[str], modules: Mapping[str, str], now: bool) -> Import:
+def _resolve(importer: str, parts: list[str], modules: Mapping[str, str]) -> Import:
     if parts[0] != PACKAGE:
-        return Import(importer, parts[0], False, now)
+        return Import(importer, parts[0], False)
     inner = '.'.join(parts[1:]) or '__init__'
-    return Import(importer, inner, True, now)
+    return Import(importer, inner, True)
 
 
 def offences(modules: Mapping[str, str], packages: frozenset[str] = frozenset()) -> list[str]:
@@ -91,7 +87,7 @@ def offences(modules: Mapping[str, str], packages: frozenset[str] = frozenset())
     for module in modules:
         if module.split('.')[0] not in rank:
             out.append(f'{module} is in no layer: give it a place in the table')
-    for importer, imported, inside, at_import_time in imports_of(modules, packages):
+    for importer, imported, inside in imports_of(modules, packages):
         unit, other = importer.split('.')[0], imported.split('.')[0]
         if other in REFUSES.get(unit, ()):
             out.append(f'{importer} imports {imported}, which {unit} refuses to know')
@@ -100,7 +96,7 @@ def offences(modules: Mapping[str, str], packages: frozenset[str] = frozenset())
                 out.append(f'{importer} imports asyncio')
         elif unit in rank and other in rank and rank[other] < rank[unit]:
             out.append(f'{importer} imports {imported}, which is above it')
-        if inside and at_import_time and importer != imported:
+        if inside and importer != imported:
             graph.setdefault(importer, set()).add(imported)
     try:
         graphlib.TopologicalSorter(graph).prepare()
@@ -161,6 +157,8 @@ BASE = {'events': '', 'errors': '', '_runtime': '', '_stream': '', '_stream.dupl
         ('_net.socket', 'import asyncio.events', '_net.socket imports asyncio'),
         ('_new', '', '_new is in no layer'),
         ('_stream.duplex', 'from . import duplex2', 'import cycle: '),
+        ('_stream.duplex', 'def later():\n    from . import duplex2', 'import cycle: '),
+        ('_stream.duplex', 'if TYPE_CHECKING:\n    from . import duplex2', 'import cycle: '),
     ],
 )
 def test_offence_is_seen(module: str, source: str, complaint: str) -> None:
@@ -178,7 +176,7 @@ def test_permitted_imports_are_not_offences() -> None:
         'net': 'from ._net.socket import Socket',
         '_net': '',
         '_net.socket': 'from .._stream.duplex import Duplex\nfrom . import options\nimport socket',
-        '_net.options': 'def later():\n    from .socket import Socket',
+        '_net.options': 'def later():\n    from .. import events',
         '_stream': 'from .duplex import Duplex',
         '_stream.duplex': 'from ..events import EventEmitter\nfrom .. import errors',
         '_runtime': 'import asyncio',

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _runtime
 from ._validate import shown
@@ -19,14 +19,22 @@ from .errors import AbortError, UnhandledError
 if TYPE_CHECKING:
     import asyncio
 
-    from .events import EventEmitter
-
-__all__ = ['on', 'once']
+__all__ = ['Emitter', 'on', 'once']
 
 
-def once(
-    emitter: EventEmitter, event: Any, *, signal: Any = None
-) -> Coroutine[Any, Any, list[Any]]:
+class Emitter(Protocol):
+    """What is needed of an emitter, such as ``events.EventEmitter``."""
+
+    def on(self, event: Any, listener: Any, /) -> Any:
+        """Adds a listener."""
+        ...
+
+    def off(self, event: Any, listener: Any, /) -> Any:
+        """Removes a listener."""
+        ...
+
+
+def once(emitter: Emitter, event: Any, *, signal: Any = None) -> Coroutine[Any, Any, list[Any]]:
     """The next ``event`` from this call on; awaiting it gives the list of its arguments (EE-09).
 
     It listens at once: an event between the call and the ``await`` counts. An ``'error'`` event
@@ -40,7 +48,7 @@ def once(
 
 
 def on(
-    emitter: EventEmitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
+    emitter: Emitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
 ) -> AsyncIterator[list[Any]]:
     """Iterate over every ``event`` from this call on: yields the list of its arguments.
 

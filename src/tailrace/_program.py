@@ -73,9 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(USAGE, end='')
         return 0 if args else 2
     if args == ['--demo']:
-        from . import _demo
-
-        return _demo.main()
+        # As a program: it is written with the public names, like any user's.
+        runpy.run_module('tailrace._demo', run_name='__main__')
+        return 0
     rest = parse_flags(args)
     if not rest or (rest[0].startswith('-') and (rest[0] != '-m' or len(rest) < 2)):
         print(USAGE, end='', file=sys.stderr)

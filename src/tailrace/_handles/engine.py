@@ -18,7 +18,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .._compiled import mypyc_attr
 from .._runtime import Runtime
@@ -27,8 +27,6 @@ from .calls import epoll_wait
 
 if TYPE_CHECKING:
     import asyncio
-
-    from .selector import Selector
 
 __all__ = ['BATCH', 'READ', 'WRITE', 'Engine', 'Watched', 'engine_of']
 
@@ -43,6 +41,14 @@ _WRITABLE: Final = ~READ
 BATCH: Final = 256
 
 HAS_EPOLL: Final = hasattr(select, 'epoll')
+
+
+class PollOwner(Protocol):
+    """A loop's selector that waits in the engine's epoll itself: see ``selector.py``."""
+
+    def serve_with(self, engine: Engine) -> Any:
+        """``engine`` serves the events from now on; the epoll for it to register with."""
+        ...
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -95,7 +101,7 @@ class Engine:
         self._fresh: set[int] = set()
         self._poll: Any = None
         self._poll_fd = -1
-        self._selector: Selector | None = None
+        self._selector: PollOwner | None = None
         self._later: deque[tuple[Callable[..., object], tuple[Any, ...], object]] = deque()
         runtime.with_loop(self._start)
 

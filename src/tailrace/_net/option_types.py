@@ -16,10 +16,7 @@ from .._addr import BlockList
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from .._stream.typed import OnDone
     from .bound import BoundSocket
-    from .server import Server
-    from .socket import Socket
 
 __all__ = [
     'Chunk',
@@ -28,9 +25,6 @@ __all__ = [
     'ListenOptions',
     'Listenable',
     'OnConnect',
-    'OnConnection',
-    'OnCount',
-    'ServerOptions',
     'SocketOptions',
     'StreamOptions',
 ]
@@ -55,16 +49,25 @@ class HasFd(Protocol):
         ...
 
 
+class HasListeningHandle(Protocol):
+    """Another server, whose listening socket is shared."""
+
+    def address(self) -> Any:
+        """Where it listens."""
+        ...
+
+    def get_connections(self, callback: Any, /) -> Any:
+        """As of :class:`Server`."""
+        ...
+
+
 if TYPE_CHECKING:
     #: What a socket writes.
     Chunk = str | Buffer
     #: Callbacks may take fewer arguments than they are called with.
     OnConnect = Callable[[], object]
-    OnConnection = Callable[[Socket], object] | Callable[[], object]
-    #: The count is None after an error.
-    OnCount = Callable[[Exception | None, Any], object] | OnDone
     #: What a server can listen on that is bound already.
-    Listenable = BoundSocket | Server | HasDescriptor | HasFd
+    Listenable = BoundSocket | HasListeningHandle | HasDescriptor | HasFd
 
 
 class StreamOptions(TypedDict, total=False):
@@ -132,17 +135,3 @@ class ListenOptions(TypedDict, total=False):
     reuse_port: bool | None
     signal: AbortSignal | None
     writable_all: bool | None
-
-
-class ServerOptions(TypedDict, total=False):
-    """Options of ``create_server``."""
-
-    allow_half_open: bool | None
-    block_list: BlockList | None
-    connection_listener: OnConnection | None
-    high_water_mark: float | None
-    keep_alive: bool | None
-    keep_alive_initial_delay: Duration | None
-    max_connections: float | None
-    no_delay: bool | None
-    pause_on_connect: bool | None

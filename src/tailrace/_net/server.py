@@ -29,14 +29,8 @@ from .typed_server import TypedServer
 
 if TYPE_CHECKING:
     from .._stream.typed import OnDone
-    from .option_types import (
-        Listenable,
-        ListenOptions,
-        OnConnect,
-        OnConnection,
-        OnCount,
-        ServerOptions,
-    )
+    from .option_types import Listenable, ListenOptions, OnConnect
+    from .server_types import OnConnection, OnCount, ServerOptions
 
 __all__ = ['Server', 'create_server']
 

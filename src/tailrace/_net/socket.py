@@ -10,8 +10,8 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from .._names import Record, node_names
+from .._stream.describe import describe
 from .._stream.encodings import encode
-from .._stream.readable import describe
 from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, is_mapping, milliseconds

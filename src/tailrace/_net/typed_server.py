@@ -1,10 +1,12 @@
 """The events of a server, with their types.
 
+Made by ``tools/typed_events.py``; change the table there.
+
 Exists for type checkers and editors only: at run time the class is its base. Each name in its own
 overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
-event has. Any other listener of a known event meets the overload that is marked as deprecated: the
-one way to tell a checker of it, because the overload for a program's own events takes any name, and
-a literal is no exception from that. The decorator form is exact.
+event has. Any other listener of a known event matches the overload that is marked as deprecated:
+the one way to report it to a checker, because the overload for a program's own events takes any
+name, and a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
@@ -19,21 +21,20 @@ if TYPE_CHECKING:
 
     from .._names import Record
     from .._stream.typed import Nothing, OnError
-    from .socket import Socket
+    from .server_types import OnConnection
 
 __all__ = ['TypedServer']
 
 if TYPE_CHECKING:
-    OnConnection = Callable[[Socket], object] | Nothing
     OnDrop = Callable[[Record | None], object] | Nothing
     OnReject = Callable[[Record], object] | Nothing
 
     _F = TypeVar('_F', bound=Callable[..., object])
     _FNothing = TypeVar('_FNothing', bound=Nothing)
-    _FError = TypeVar('_FError', bound=OnError)
     _FConnection = TypeVar('_FConnection', bound=OnConnection)
     _FDrop = TypeVar('_FDrop', bound=OnDrop)
     _FReject = TypeVar('_FReject', bound=OnReject)
+    _FError = TypeVar('_FError', bound=OnError)
 
     PlainEvent = Literal['close', 'listening']
     KnownEvent = Literal[PlainEvent, 'connection', 'drop', 'error', 'reject']
@@ -82,11 +83,11 @@ if TYPE_CHECKING:
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def on(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+            """Adds ``listener`` for ``event`` and returns the emitter.
 
-            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
-            the event has, and may be a coroutine function, which runs as a task. Raises
-            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            Without a listener it is a decorator. A listener may take fewer arguments than the event
+            has, and may be a coroutine function, which runs as a task. Raises ERR_INVALID_ARG_TYPE,
+            or TypeError for a required keyword-only parameter.
             """
             raise NotImplementedError
 
@@ -133,9 +134,9 @@ if TYPE_CHECKING:
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+            """Adds ``listener`` for the next ``event`` only; it is removed before it runs.
 
-            Without a listener it is a decorator (EE-10).
+            Without a listener it is a decorator.
             """
             raise NotImplementedError
 
@@ -162,9 +163,9 @@ if TYPE_CHECKING:
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
         def emit(self, event: Any, /, *args: Any) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+            """Calls the listeners of ``event`` with ``args``, now; True if there were any.
 
-            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
             raises the error.
             """
             raise NotImplementedError
@@ -174,15 +175,15 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def prepend_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Add ``listener`` before all others of ``event``."""
+            """Adds ``listener`` before all others of ``event``."""
             raise NotImplementedError
 
         def prepend_once_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Add ``listener`` before all others, for the next ``event`` only."""
+            """Adds ``listener`` before all others, for the next ``event`` only."""
             raise NotImplementedError
 
         def off(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Remove the most recently added occurrence of ``listener`` (EE-04)."""
+            """Removes the most recently added occurrence of ``listener``."""
             raise NotImplementedError
 
         def remove_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
@@ -190,14 +191,14 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def remove_all_listeners(self, event: Any = None, /) -> Self:
-            """Remove the listeners of ``event``, or all of them."""
+            """Removes the listeners of ``event``, or all of them."""
             raise NotImplementedError
 
         def set_max_listeners(self, n: float, /) -> Self:
-            """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07)."""
+            """Warns when one event gets more than ``n`` listeners; 0 or infinity: never."""
             raise NotImplementedError
 
-        # Node's spellings (see node_names); as methods, because EventEmitter declares their types.
+        # Node's spellings; as methods, because EventEmitter declares their types.
         def addListener(self, event: Any, listener: Callable[..., object], /) -> Self:
             """Node's name of :meth:`add_listener`."""
             raise NotImplementedError
@@ -221,6 +222,7 @@ if TYPE_CHECKING:
         def setMaxListeners(self, n: float, /) -> Self:
             """Node's name of :meth:`set_max_listeners`."""
             raise NotImplementedError
+
 
 else:
     TypedServer = Serving

@@ -1,10 +1,12 @@
 """The events of a socket, with their types.
 
+Made by ``tools/typed_events.py``; change the table there.
+
 Exists for type checkers and editors only: at run time the class is its base. Each name in its own
 overload gives the parameters of a lambda their types; a listener may take fewer arguments than its
-event has. Any other listener of a known event meets the overload that is marked as deprecated: the
-one way to tell a checker of it, because the overload for a program's own events takes any name, and
-a literal is no exception from that. The decorator form is exact.
+event has. Any other listener of a known event matches the overload that is marked as deprecated:
+the one way to report it to a checker, because the overload for a program's own events takes any
+name, and a literal is no exception from that. The decorator form is exact.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import deprecated
 
     from .._stream.readable import Readable
-    from .._stream.typed import Nothing, OnData, OnDone, OnError, OnPipe
+    from .._stream.typed import Nothing, OnData, OnDone, OnError
     from .option_types import Chunk
 
 __all__ = ['TypedSocket']
@@ -45,16 +47,17 @@ if TYPE_CHECKING:
         | Callable[[str], object]
         | Nothing
     )
+    OnPipe = Callable[[Readable], object] | Nothing
 
     _F = TypeVar('_F', bound=Callable[..., object])
     _FNothing = TypeVar('_FNothing', bound=Nothing)
     _FData = TypeVar('_FData', bound=OnData)
     _FError = TypeVar('_FError', bound=OnError)
-    _FPipe = TypeVar('_FPipe', bound=OnPipe)
     _FClose = TypeVar('_FClose', bound=OnClose)
     _FLookup = TypeVar('_FLookup', bound=OnLookup)
     _FAttempt = TypeVar('_FAttempt', bound=OnAttempt)
     _FAttemptFailed = TypeVar('_FAttemptFailed', bound=OnAttemptFailed)
+    _FPipe = TypeVar('_FPipe', bound=OnPipe)
 
     PlainEvent = Literal[
         'connect',
@@ -149,11 +152,11 @@ if TYPE_CHECKING:
         def on(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, listener: Any = None, /
         ) -> Any:
-            """Add ``listener`` for ``event``; returns the emitter (EE-02).
+            """Adds ``listener`` for ``event`` and returns the emitter.
 
-            Without a listener it is a decorator (EE-10). A listener may take fewer arguments than
-            the event has, and may be a coroutine function, which runs as a task. Raises
-            ERR_INVALID_ARG_TYPE, or TypeError for a required keyword-only parameter.
+            Without a listener it is a decorator. A listener may take fewer arguments than the event
+            has, and may be a coroutine function, which runs as a task. Raises ERR_INVALID_ARG_TYPE,
+            or TypeError for a required keyword-only parameter.
             """
             raise NotImplementedError
 
@@ -222,9 +225,9 @@ if TYPE_CHECKING:
         def once(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, listener: Any = None, /
         ) -> Any:
-            """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+            """Adds ``listener`` for the next ``event`` only; it is removed before it runs.
 
-            Without a listener it is a decorator (EE-10).
+            Without a listener it is a decorator.
             """
             raise NotImplementedError
 
@@ -278,9 +281,9 @@ if TYPE_CHECKING:
         def emit(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, /, *args: Any
         ) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+            """Calls the listeners of ``event`` with ``args``, now; True if there were any.
 
-            An exception of a listener comes out and ends the call. ``'error'`` without a listener
+            Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
             raises the error.
             """
             raise NotImplementedError
@@ -294,12 +297,12 @@ if TYPE_CHECKING:
         def write(self, chunk: Chunk, callback: OnDone, /) -> bool: ...
 
         def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
-            """Write ``chunk``: str, or anything bytes-like.
+            """Writes ``chunk``: str, or anything bytes-like.
 
-            Returns False when the caller should wait for 'drain'; the data is queued all the same.
+            Returns False when the caller should wait for 'drain'; the data is queued anyway.
             ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is
             written, or with the error that prevented it. Raises ERR_INVALID_ARG_TYPE,
-            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING. (ST-15, SK-49, SK-50)
+            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING.
             """
             raise NotImplementedError
 

@@ -18,7 +18,7 @@ from .._names import merge_options
 from .._validate import bad_type, check_callable, is_mapping
 from ..errors import AbortError, MissingArgsError, state_error
 from .finished import watch
-from .sources import readable_from
+from .readable import Readable
 from .state import L_CLOSED, L_DESTROYED, R_ABSENT, R_END_EMITTED, W_ABSENT
 from .stream import Stream
 
@@ -92,9 +92,9 @@ class Pipeline:
                 return None
             if not isinstance(result, (AsyncIterable, Iterable)):
                 bad_type(f'what {name} returns', 'an asynchronous iterable', result)
-            return readable_from(result, None, {})
+            return Readable.from_(result)
         if at == 0 and isinstance(stage, (AsyncIterable, Iterable)):
-            return readable_from(stage, None, {})
+            return Readable.from_(stage)
         return bad_type(name, 'a stream, an iterable (the first one) or a function', stage)
 
     def join(self, stream: Any, destroy: bool) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, Self
 
 from .._names import node_names
 from . import pipe as _pipe
+from .describe import describe
 from .framing import Framing
 from .iterate import Chunks
+from .sources import source_of
 from .state import (
-    L_CLOSE_EMITTED,
     L_DESTROYED,
     L_ERROR_EMITTED,
     R_ABSENT,
@@ -22,9 +23,6 @@ from .state import (
 )
 from .stream import Stream, stream_options
 from .write import WriteSide
-
-if TYPE_CHECKING:
-    from .writable import Writable
 
 __all__ = ['Readable']
 
@@ -54,9 +52,10 @@ class Readable(Framing, Stream):
         destroying the stream closes the iterator. Items must not be None
         (ERR_STREAM_NULL_VALUES). Raises ERR_INVALID_ARG_TYPE if it cannot be iterated.
         """
-        from .sources import readable_from
-
-        return readable_from(iterable, options, keywords)
+        source, merged = source_of(iterable, options, keywords)
+        stream = Readable(merged, read=source.read, destroy=source.destroy)
+        source.stream = stream
+        return stream
 
     #: What waits, or has just waited, for read_exactly & co.
     _framing: Any = None
@@ -207,25 +206,3 @@ class Readable(Framing, Stream):
         readableEnded = readable_ended
         readableAborted = readable_aborted
         readableDidRead = readable_did_read
-
-
-def describe(stream: Any) -> str:
-    """What is worth knowing of a stream: state and what is buffered."""
-    life: int = stream._life
-    words = ['closed' if life & L_CLOSE_EMITTED else 'destroyed' if life & L_DESTROYED else 'open']
-    if isinstance(stream, Readable):
-        read: Readable = stream
-        mode = {None: 'idle', True: 'flowing', False: 'paused'}[read.readable_flowing]
-        words.append('ended' if read.readable_ended else f'{mode} {read.readable_length} read')
-    if _is_writable(stream):
-        if stream.writable_finished:
-            words.append('finished')
-        else:
-            words.append(f'{stream.writable_length} to write')
-            if stream.writable_ended:
-                words.append('ending')
-    return ', '.join(words)
-
-
-def _is_writable(stream: object) -> TypeGuard[Writable]:
-    return hasattr(stream, 'writable_length')

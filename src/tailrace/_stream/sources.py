@@ -7,25 +7,49 @@ is full or done. Destroying the stream closes the iterator.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from .. import _running, _runtime
 from .._validate import bad_type
 from ..errors import StreamNullValuesError
-from .readable import Readable
 
-__all__ = ['readable_from']
+__all__ = ['Source', 'Target', 'source_of']
 
 
-class _FromIterable(Readable):
+class Target(Protocol):
+    """The stream that a source fills."""
+
+    def push(self, chunk: Any, /) -> bool:
+        """Takes a chunk, or None for the end; False if there is no room for another."""
+        ...
+
+    def destroy(self, error: BaseException | None = None, /) -> Any:
+        """Ends the stream."""
+        ...
+
+
+class Source(Protocol):
+    """What a stream reads from, as the hooks ``read`` and ``destroy`` of its options."""
+
+    stream: Target
+
+    def read(self, size: int) -> None:
+        """Pushes until the stream is full."""
+
+    def destroy(self, error: Any, callback: Any) -> None:
+        """Closes the iterator, then calls ``callback(error_or_None)``."""
+
+
+class _FromIterable:
     """Pushes what a plain iterator gives, for as long as there is room."""
 
-    def __init__(self, iterator: Any, options: dict[str, Any]) -> None:
-        super().__init__(options)
+    stream: Target
+
+    def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
         self._inside = False
 
-    def _read(self, size: int) -> None:
+    def read(self, size: int) -> None:
         if self._inside:
             return
         self._inside = True
@@ -40,11 +64,11 @@ class _FromIterable(Readable):
                 else:
                     if value is None:
                         raise StreamNullValuesError('an iterable gave None, which no stream takes')
-                more = self.push(value) and more
+                more = self.stream.push(value) and more
         finally:
             self._inside = False
 
-    def _destroy(self, error: Any, callback: Any) -> None:
+    def destroy(self, error: Any, callback: Any) -> None:
         close = getattr(self._iterator, 'close', None)
         # A generator that destroys its own stream is running and cannot be closed.
         if close is not None and not getattr(self._iterator, 'gi_running', False):
@@ -52,16 +76,17 @@ class _FromIterable(Readable):
         callback(error)
 
 
-class _FromAsyncIterable(Readable):
+class _FromAsyncIterable:
     """Pushes what an asynchronous iterator gives, from a task."""
 
-    def __init__(self, iterator: Any, options: dict[str, Any]) -> None:
-        super().__init__(options)
+    stream: Target
+
+    def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
         self._task: Any = None
         self._started = False
 
-    def _read(self, size: int) -> None:
+    def read(self, size: int) -> None:
         if self._task is None:
             self._started = True
             self._task = _runtime.spawn(self._pump())
@@ -78,13 +103,13 @@ class _FromAsyncIterable(Readable):
                 else:
                     if value is None:
                         raise StreamNullValuesError('an iterable gave None, which no stream takes')
-                more = self.push(value) and more
+                more = self.stream.push(value) and more
         except Exception as error:
-            self.destroy(error)
+            self.stream.destroy(error)
         finally:
             self._task = None
 
-    def _destroy(self, error: Any, callback: Any) -> None:
+    def destroy(self, error: Any, callback: Any) -> None:
         if self._started:
             _runtime.spawn(self._close(error, callback))
         else:
@@ -105,19 +130,19 @@ class _FromAsyncIterable(Readable):
         callback(failure)
 
 
-def readable_from(
+def source_of(
     iterable: Any, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
-) -> Readable:
-    """See ``Readable.from_``."""
+) -> tuple[Source, dict[str, Any]]:
+    """The source for ``Readable.from_``, and the options of the stream."""
     merged = {'object_mode': True, 'high_water_mark': 1, **(options or {}), **keywords}
     for node, name in (('objectMode', 'object_mode'), ('highWaterMark', 'high_water_mark')):
         if node in merged:
             merged[name] = merged.pop(node)
     given: Any = iterable  # what was tested keeps its type
     if isinstance(iterable, (str, bytes, bytearray, memoryview)):
-        return _FromIterable(iter([given]), merged)
+        return _FromIterable(iter([given])), merged
     if isinstance(iterable, AsyncIterable):
-        return _FromAsyncIterable(aiter(given), merged)
+        return _FromAsyncIterable(aiter(given)), merged
     if isinstance(iterable, Iterable):
-        return _FromIterable(iter(given), merged)
+        return _FromIterable(iter(given)), merged
     return bad_type('iterable', 'iterable', iterable)

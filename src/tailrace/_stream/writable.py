@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from .._names import node_names
 from ..errors import state_error
+from .describe import describe
 from .encodings import canonical
 from .finished import drained
-from .readable import describe
 from .state import (
     L_DESTROYED,
     W_ABSENT,

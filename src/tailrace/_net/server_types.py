@@ -1,0 +1,36 @@
+"""The options and callbacks of servers, as type checkers see them.
+
+Beside ``option_types.py``, because these speak of sockets, which are made of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+
+from .._addr import BlockList
+
+if TYPE_CHECKING:
+    from .._stream.typed import OnDone
+    from .option_types import Duration
+    from .socket import Socket
+
+    OnConnection: TypeAlias = Callable[[Socket], object] | Callable[[], object]
+    #: The count is None after an error.
+    OnCount: TypeAlias = Callable[[Exception | None, Any], object] | OnDone
+
+__all__ = ['OnConnection', 'OnCount', 'ServerOptions']
+
+
+class ServerOptions(TypedDict, total=False):
+    """Options of ``create_server``."""
+
+    allow_half_open: bool | None
+    block_list: BlockList | None
+    connection_listener: OnConnection | None
+    high_water_mark: float | None
+    keep_alive: bool | None
+    keep_alive_initial_delay: Duration | None
+    max_connections: float | None
+    no_delay: bool | None
+    pause_on_connect: bool | None
