@@ -143,13 +143,13 @@ def page() -> Iterator[str]:
     if lacking:
         raise LookupError('; '.join(lacking))
     for title, wanted in SECTIONS.items():
-        yield from ('', f'### {title}', '', '| Node | tailrace | of | row |', '|---|---|---|---|')
+        yield from ('', f'### {title}', '', '| Node | tailrace | of |', '|---|---|---|')
         for name in filter(wanted, names):
             node = f"`'{name.node}'`" if name.kind == 'event' else f'`{name.node}`'
             python = f"`'{name.python}'`" if name.kind == 'event' else f'`{name.python}`'
             if name.python == name.node:
                 python = 'the same'
-            yield f'| {node} | {python} | {name.owner} | {name.row} |'
+            yield f'| {node} | {python} | {name.owner} |'
 
 
 def absent_page() -> Iterator[str]:

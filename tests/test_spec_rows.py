@@ -8,9 +8,15 @@ named says that somebody meant to test it; what is tested, the test itself must 
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import pytest
+
+from .docs.test_reference import MODULES
 
 HERE = Path(__file__).resolve().parent
 ROWS = (HERE / 'spec_rows.txt').read_text('ascii').split()
@@ -64,3 +70,32 @@ def test_too_few_rows_are_seen() -> None:
     said = complaint(named, len(named) + 1)
     assert said is not None
     assert said.endswith(f'not named: {ROWS[-2]} {ROWS[-1]}')
+
+
+def for_users() -> Iterator[tuple[str, str]]:
+    """What a user reads: the public docstrings, the pages and the examples."""
+    for name in MODULES:
+        module = importlib.import_module(name)
+        yield name, module.__doc__ or ''
+        for public in module.__all__:
+            thing = getattr(module, public)
+            yield f'{name}.{public}', (inspect.getdoc(thing) if callable(thing) else None) or ''
+            for member in dir(thing) if inspect.isclass(thing) else ():
+                text = inspect.getdoc(inspect.getattr_static(thing, member)) or ''
+                yield f'{name}.{public}.{member}', '' if member.startswith('_') else text
+    for folder, pattern in (('docs', '*.md'), ('examples', '*.py'), ('.', '*.md')):
+        files = (HERE.parent / folder).glob(pattern if folder == '.' else f'**/{pattern}')
+        yield from ((str(p), p.read_text('utf-8')) for p in files if '.venv' not in str(p))
+
+
+_PLAIN_ID = re.compile('|'.join(rf'\b{row}\b' for row in ROWS))
+
+
+def test_users_do_not_read_ids() -> None:
+    found = {where: ids for where, text in for_users() if (ids := _PLAIN_ID.findall(text))}
+    assert found == {}
+
+
+@pytest.mark.parametrize('text', ['as SV-12 says', '(SK-01)', 'rows CN-03, CN-04'])
+def test_an_id_is_seen(text: str) -> None:
+    assert _PLAIN_ID.search(text)

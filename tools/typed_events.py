@@ -38,17 +38,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 '''
 
-ON = '''"""Adds ``listener`` for ``event`` and returns the emitter.
+ON = '''"""Add ``listener`` for ``event``; returns the emitter.
 
 Without a listener it is a decorator. A listener may take fewer arguments than the event
 has, and may be a coroutine function, which runs as a task. Raises ERR_INVALID_ARG_TYPE,
 or TypeError for a required keyword-only parameter.
 """'''
-ONCE = '''"""Adds ``listener`` for the next ``event`` only; it is removed before it runs.
+ONCE = '''"""Add ``listener`` for the next ``event`` only; it is removed before it runs.
 
 Without a listener it is a decorator.
 """'''
-EMIT = '''"""Calls the listeners of ``event`` with ``args``, now; True if there were any.
+EMIT = '''"""Call the listeners of ``event`` with ``args``, now; True if there were any.
 
 Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
 raises the error.
@@ -60,17 +60,17 @@ CHAINED = (
     (
         'prepend_listener',
         'event: Any, listener: Callable[..., object], /',
-        'Adds ``listener`` before all others of ``event``.',
+        'Add ``listener`` before all others of ``event``.',
     ),
     (
         'prepend_once_listener',
         'event: Any, listener: Callable[..., object], /',
-        'Adds ``listener`` before all others, for the next ``event`` only.',
+        'Add ``listener`` before all others, for the next ``event`` only.',
     ),
     (
         'off',
         'event: Any, listener: Callable[..., object], /',
-        'Removes the most recently added occurrence of ``listener``.',
+        'Remove the most recently added occurrence of ``listener``.',
     ),
     (
         'remove_listener',
@@ -80,12 +80,12 @@ CHAINED = (
     (
         'remove_all_listeners',
         'event: Any = None, /',
-        'Removes the listeners of ``event``, or all of them.',
+        'Remove the listeners of ``event``, or all of them.',
     ),
     (
         'set_max_listeners',
         'n: float, /',
-        'Warns when one event gets more than ``n`` listeners; 0 or infinity: never.',
+        'Warn when one event gets more than ``n`` listeners; 0 or infinity: never.',
     ),
 )
 
@@ -156,7 +156,7 @@ STREAM = File(
     override='  # type: ignore[override]',
     more=(
         'def destroy(self, error: BaseException | None = None) -> Self:',
-        '    """Gives up the stream: no more I/O; \'error\' (if any), then \'close\'."""',
+        '    """Give up the stream: no more I/O; \'error\' (if any), then \'close\'."""',
         '    raise NotImplementedError',
     ),
 )
@@ -237,7 +237,7 @@ SOCKET = File(
         'def write(self, chunk: Chunk, callback: OnDone, /) -> bool: ...',
         '',
         'def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:',
-        '    """Writes ``chunk``: str, or anything bytes-like.',
+        '    """Write ``chunk``: str, or anything bytes-like.',
         '',
         "    Returns False when the caller should wait for 'drain'; the data is queued anyway.",
         '    ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is',

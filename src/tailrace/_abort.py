@@ -1,6 +1,6 @@
-"""AbortController and AbortSignal (spec rows AB-01 to AB-06).
+"""AbortController and AbortSignal.
 
-The signal only tells; whoever acts on it adds a listener and removes it when done (AB-06).
+The signal only tells; whoever acts on it adds a listener and removes it when done.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _raise(error: Exception) -> None:
 
 
 class AbortController:
-    """Makes one :attr:`signal` and aborts it (AB-01)."""
+    """Makes one :attr:`signal` and aborts it."""
 
     def __init__(self) -> None:
         self._signal = AbortSignal()

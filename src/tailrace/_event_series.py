@@ -1,4 +1,4 @@
-"""Awaiting events of any emitter: ``events.once`` and ``events.on`` (EE-09).
+"""Awaiting events of any emitter: ``events.once`` and ``events.on``.
 
 Both listen from the call on, so nothing that is emitted before the ``await`` is lost. The emitter
 holds on to an :class:`Ear`, the caller to what awaits it: who drops that takes the listeners away.
@@ -35,7 +35,7 @@ class Emitter(Protocol):
 
 
 def once(emitter: Emitter, event: Any, *, signal: Any = None) -> Coroutine[Any, Any, list[Any]]:
-    """The next ``event`` from this call on; awaiting it gives the list of its arguments (EE-09).
+    """The next ``event`` from this call on; awaiting it gives the list of its arguments.
 
     It listens at once: an event between the call and the ``await`` counts. An ``'error'`` event
     before it raises its error, unless that is what is waited for. ``signal`` is an AbortSignal: its

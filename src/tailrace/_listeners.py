@@ -1,7 +1,7 @@
 """Listeners and callbacks: how many arguments they take, and whether they are coroutine functions.
 
-JavaScript calls a function with more or fewer arguments than it declares; listeners rely on that
-(GEN-13, GEN-19). What a function takes is found out once, when it is added. This file refuses to
+JavaScript calls a function with more or fewer arguments than it declares; listeners rely on that.
+What a function takes is found out once, when it is added. This file refuses to
 know emitters.
 """
 
@@ -77,7 +77,7 @@ class Listener:
         raise TypeError(f'{function!r} has a required keyword-only parameter: no event gives one')
 
     def fit(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments cut or filled up to what the function declares (GEN-19)."""
+        """The arguments cut or filled up to what the function declares."""
         count = len(args)
         if count > self.at_most:
             return args[: self.at_most]
@@ -103,7 +103,7 @@ def is_coroutine_function(function: Any) -> bool:
 def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
     """A callback of a call: any number of arguments, and a coroutine function runs as a task.
 
-    For callbacks of ``write``, ``close`` and the like, which are called once (GEN-13, GEN-19).
+    For callbacks of ``write``, ``close`` and the like, which are called once.
     """
     listener = Listener(function, True)
     if is_coroutine_function(function):

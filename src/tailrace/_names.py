@@ -25,7 +25,7 @@ __all__ = [
 
 _T = TypeVar('_T', bound=type)
 
-#: Names whose Node spelling does not follow the plain rule (GEN-03).
+#: Names whose Node spelling does not follow the plain rule.
 _IRREGULAR = {
     'is_ip': 'isIP',
     'is_ipv4': 'isIPv4',
@@ -118,7 +118,7 @@ def module_names(
 
 
 class Record(dict[str, Any]):
-    """A plain result object of Node, such as ``server.address()`` (GEN-08).
+    """A plain result object of Node, such as ``server.address()``.
 
     Equal to the dict with Node's keys; every field can be read as ``x['localPort']``,
     ``x['local_port']``, ``x.localPort`` and ``x.local_port``.
@@ -153,7 +153,7 @@ def merge_options(
     keywords: Mapping[str, Any],
     known: Iterable[str],
 ) -> dict[str, Any]:
-    """One dict with snake_case keys out of an options mapping and keyword arguments (GEN-04).
+    """One dict with snake_case keys out of an options mapping and keyword arguments.
 
     ``mapping`` may use either spelling; its unknown keys are ignored, as in JavaScript. An
     unknown keyword is a ``TypeError`` that names the nearest option. A name given twice with

@@ -35,12 +35,12 @@ def run(
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Any:
-    """Run a program as Node does, and return what ``main`` returns (GEN-11).
+    """Run a program as Node does, and return what ``main`` returns.
 
     ``main`` is a coroutine, a coroutine function, a plain function or nothing. The loop runs until
     ``main`` is done and no ref'd server, socket, timer or request is left. An exception that
     nobody catches (in a listener, a timer, a tick, or an 'error' event without a listener) ends it
-    and comes out here (GEN-12).
+    and comes out here.
 
     ``loop_factory`` makes the event loop, by default an ``asyncio.SelectorEventLoop``; for example
     ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError

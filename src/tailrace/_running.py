@@ -1,6 +1,6 @@
 """Running a runtime to the end of the program: what :func:`tailrace.run` is made of.
 
-The program ends when its main coroutine is done and nothing is left that could call back (GEN-11).
+The program ends when its main coroutine is done and nothing is left that could call back.
 Apart from ``_runtime.py``, which a build may compile. This file refuses to know sockets, streams
 and events.
 """

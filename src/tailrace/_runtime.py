@@ -138,7 +138,7 @@ class Runtime(Ticks):
         Immediate(self, fn, args)
 
     def uncaught(self, error: Exception, source: object = None) -> None:
-        """An exception nobody caught (GEN-12): end the program, or tell the loop's owner."""
+        """An exception nobody caught: end the program, or tell the loop's owner."""
         if self.owned:
             self.die(error)
             return
@@ -347,7 +347,7 @@ def spawn(
 ) -> asyncio.Future[Any]:
     """Run a coroutine as a task that is held on to; ``failed(error)`` gets its exception.
 
-    Without ``failed`` an exception is an uncaught one (GEN-13). Cancellation is not a failure.
+    Without ``failed`` an exception is an uncaught one. Cancellation is not a failure.
     """
     runtime = current()
     loop = runtime.loop

@@ -1,7 +1,7 @@
 """Checks of arguments: each names the argument, says what it wants and what it got.
 
-Pure functions; they know the error classes and nothing else. ``bool`` is never a number here
-(AM-08), and a duration is milliseconds or a ``datetime.timedelta`` (GEN-09).
+Pure functions; they know the error classes and nothing else. ``bool`` is never a number here,
+and a duration is milliseconds or a ``datetime.timedelta``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
     'shown',
 ]
 
-#: The longest timer: 2**31 - 1 ms, a little under 25 days (SK-46).
+#: The longest timer: 2**31 - 1 ms, a little under 25 days.
 MAX_TIMEOUT = 2**31 - 1
 
 

@@ -29,7 +29,7 @@
              └─ AggregateError         .errors                       several attempts failed
 
 ``except ConnectionRefusedError``, ``except OSError`` and ``except NodeError`` all catch a refused
-connection. ``.code`` is the portable key; texts may change. Spec rows ER-01 to ER-21.
+connection. ``.code`` is the portable key; texts may change.
 """
 
 from __future__ import annotations
@@ -86,55 +86,55 @@ class NodeError(Exception):
 
 
 class InvalidArgTypeError(NodeError, TypeError):
-    """An argument of a type that the function does not take (ER-04)."""
+    """An argument of a type that the function does not take."""
 
     code = 'ERR_INVALID_ARG_TYPE'
     name = 'TypeError'
 
 
 class InvalidArgValueError(NodeError, TypeError, ValueError):
-    """An argument of the right type with a value that makes no sense (ER-09)."""
+    """An argument of the right type with a value that makes no sense."""
 
     code = 'ERR_INVALID_ARG_VALUE'
     name = 'TypeError'
 
 
 class OutOfRangeError(NodeError, ValueError):
-    """A number outside its range, or not whole where it must be (ER-10)."""
+    """A number outside its range, or not whole where it must be."""
 
     code = 'ERR_OUT_OF_RANGE'
     name = 'RangeError'
 
 
 class SocketBadPortError(NodeError, ValueError):
-    """A port that is not a whole number from 0 to 65535 (ER-11)."""
+    """A port that is not a whole number from 0 to 65535."""
 
     code = 'ERR_SOCKET_BAD_PORT'
     name = 'RangeError'
 
 
 class MissingArgsError(NodeError, TypeError):
-    """Options that name neither a port nor a path (ER-12)."""
+    """Options that name neither a port nor a path."""
 
     code = 'ERR_MISSING_ARGS'
     name = 'TypeError'
 
 
 class InvalidAddressError(NodeError, ValueError):
-    """Text that is no address of the family asked for (ER-13)."""
+    """Text that is no address of the family asked for."""
 
     code = 'ERR_INVALID_ADDRESS'
 
 
 class InvalidIPAddressError(NodeError, TypeError, ValueError):
-    """Text that is no IP address where one is needed (ER-14)."""
+    """Text that is no IP address where one is needed."""
 
     code = 'ERR_INVALID_IP_ADDRESS'
     name = 'TypeError'
 
 
 class InvalidAddressFamilyError(NodeError, ValueError):
-    """A lookup answered with a family that is neither 4 nor 6 (ER-14)."""
+    """A lookup answered with a family that is neither 4 nor 6."""
 
     code = 'ERR_INVALID_ADDRESS_FAMILY'
     name = 'RangeError'
@@ -143,35 +143,35 @@ class InvalidAddressFamilyError(NodeError, ValueError):
 
 
 class InvalidFDTypeError(NodeError, TypeError):
-    """A descriptor that is no stream socket (ER-15)."""
+    """A descriptor that is no stream socket."""
 
     code = 'ERR_INVALID_FD_TYPE'
     name = 'TypeError'
 
 
 class InvalidHandleTypeError(NodeError, TypeError):
-    """An operation that this kind of socket does not have (ER-03)."""
+    """An operation that this kind of socket does not have."""
 
     code = 'ERR_INVALID_HANDLE_TYPE'
     name = 'TypeError'
 
 
 class UnknownEncodingError(NodeError, TypeError, LookupError):
-    """The name of no encoding of ST-28 (ER-18)."""
+    """Text that names no encoding."""
 
     code = 'ERR_UNKNOWN_ENCODING'
     name = 'TypeError'
 
 
 class StreamNullValuesError(NodeError, TypeError):
-    """``None`` given as a chunk (ER-18)."""
+    """``None`` given as a chunk."""
 
     code = 'ERR_STREAM_NULL_VALUES'
     name = 'TypeError'
 
 
 class UnhandledError(NodeError, RuntimeError):
-    """``emit('error', x)`` without a listener, where ``x`` is no exception (EE-05)."""
+    """``emit('error', x)`` without a listener, where ``x`` is no exception."""
 
     code = 'ERR_UNHANDLED_ERROR'
 
@@ -185,7 +185,7 @@ class StateError(NodeError, RuntimeError):
 
 
 class AbortError(NodeError):
-    """An operation ended by an AbortSignal; ``cause`` is the signal's reason (AB-05, ER-20)."""
+    """An operation ended by an AbortSignal; ``cause`` is the signal's reason."""
 
     code = 'ABORT_ERR'
     name = 'AbortError'
@@ -297,7 +297,7 @@ def state_error(code: str, text: str | None = None) -> StateError:
 
 
 class NodeOSError(NodeError, OSError):
-    """A failed system call (ER-19): a built-in OSError with Node's fields.
+    """A failed system call: a built-in OSError with Node's fields.
 
     ``errno`` is positive as everywhere in Python. Fields that do not apply are ``None``:
     ``syscall``, ``address``, ``port``, ``local_address``, ``local_port``, ``path``, ``hostname``.
@@ -336,7 +336,7 @@ def _restore(code: str, number: int | None, text: str, fields: dict[str, Any]) -
 
 
 class ResolutionError(NodeOSError, socket.gaierror):
-    """A host name that could not be resolved (DN-09, ER-21); ``hostname`` is the name."""
+    """A host name that could not be resolved; ``hostname`` is the name."""
 
 
 def _os_error_classes() -> dict[str, type[NodeOSError]]:
@@ -362,7 +362,7 @@ def _os_class(code: str) -> type[NodeOSError]:
     return _OS_CLASSES.get(code, NodeOSError)
 
 
-#: Windows socket error numbers without a POSIX name of their own (ER-19, AM-68).
+#: Windows socket error numbers without a POSIX name of their own.
 _WINDOWS_PREFIX = 'WSA'
 
 
@@ -428,7 +428,7 @@ def system_error(
 
 
 def resolution_error(number: int, hostname: str, syscall: str = 'getaddrinfo') -> ResolutionError:
-    """The error of a failed lookup. EAI_NONAME and EAI_NODATA are reported as ENOTFOUND (ER-21)."""
+    """The error of a failed lookup. EAI_NONAME and EAI_NODATA are reported as ENOTFOUND."""
     code = 'ENOTFOUND'
     for name in ('EAI_AGAIN', 'EAI_FAIL', 'EAI_MEMORY', 'EAI_FAMILY', 'EAI_SERVICE', 'EAI_SYSTEM'):
         if number == getattr(socket, name, None):
@@ -441,7 +441,7 @@ def resolution_error(number: int, hostname: str, syscall: str = 'getaddrinfo') -
 
 
 class AggregateError(NodeOSError):
-    """Several attempts failed (ER-07, AF-08). Made by :func:`aggregate_error`.
+    """Several attempts failed. Made by :func:`aggregate_error`.
 
     An OSError of the class and code of the first failure; ``errors`` holds all of them in order,
     and ``__cause__`` is an ExceptionGroup of them, so that a traceback shows each.

@@ -1,4 +1,4 @@
-"""EventEmitter: Node's events for Python (spec rows EE-01 to EE-10, GEN-12, GEN-13, GEN-19).
+"""EventEmitter: Node's events for Python.
 
 A listener may declare fewer arguments than the event has, or more (the rest is ``None``), and may
 be a coroutine function. What a listener needs is found out once, when it is added; emitting to a
@@ -31,7 +31,7 @@ __all__ = [
     'set_default_max_listeners',
 ]
 
-#: More listeners than this for one event are most likely a leak: one warning (EE-07).
+#: More listeners than this for one event are most likely a leak: one warning.
 default_max_listeners: int | float = 10
 
 
@@ -52,13 +52,13 @@ _MISSING: Any = object()
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class EventEmitter:
-    """Named events with listeners that run in the order in which they were added (EE-01).
+    """Named events with listeners that run in the order in which they were added.
 
     Event names are strings (any hashable works). Every method that adds or removes returns the
     emitter. An ``'error'`` event that nobody listens to raises its error out of :meth:`emit`.
 
     Events: ``'newListener'`` (event, listener) before a listener is added, ``'removeListener'``
-    (event, listener) after one was removed (EE-08).
+    (event, listener) after one was removed.
     """
 
     __slots__ = ('_events', '_max_listeners', '_warned')
@@ -89,9 +89,9 @@ class EventEmitter:
     # -- adding -----------------------------------------------------------------------------
 
     def on(self, event: Any, listener: Any = _MISSING, /) -> Any:
-        """Add ``listener`` for ``event``; returns the emitter (EE-02).
+        """Add ``listener`` for ``event``; returns the emitter.
 
-        Without a listener it is a decorator: ``@server.on('connection')`` (EE-10). The same
+        Without a listener it is a decorator: ``@server.on('connection')``. The same
         function may be added several times. A coroutine function runs as a task; if it fails, the
         error is emitted as 'error' (a stream is destroyed with it, a server's 'connection'
         listener destroys the connection). Raises ERR_INVALID_ARG_TYPE if the listener cannot be
@@ -108,7 +108,7 @@ class EventEmitter:
         return self
 
     def once(self, event: Any, listener: Any = _MISSING, /) -> Any:
-        """Add ``listener`` for the next ``event`` only; it is removed before it runs (EE-03).
+        """Add ``listener`` for the next ``event`` only; it is removed before it runs.
 
         Returns, raises, and is a decorator as :meth:`on`.
         """
@@ -176,7 +176,7 @@ class EventEmitter:
     def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
         """A coroutine listener of ``event`` failed: by default an 'error' of this emitter.
 
-        Node's captureRejections (BX-10). An 'error' listener that fails is an uncaught error.
+        Node's captureRejections. An 'error' listener that fails is an uncaught error.
         """
         if event == 'error':
             raise error
@@ -185,7 +185,7 @@ class EventEmitter:
     # -- removing ---------------------------------------------------------------------------
 
     def off(self, event: Any, listener: Any, /) -> Any:
-        """Remove the most recently added occurrence of ``listener`` (EE-04).
+        """Remove the most recently added occurrence of ``listener``.
 
         Listeners are compared with ``==``, so a bound method is found again. An emit that is under
         way still calls it. Unknown listeners are ignored.
@@ -237,7 +237,7 @@ class EventEmitter:
     # -- emitting ---------------------------------------------------------------------------
 
     def emit(self, event: Any, /, *args: Any) -> bool:
-        """Call the listeners of ``event`` with ``args``, now; True if there were any (EE-05).
+        """Call the listeners of ``event`` with ``args``, now; True if there were any.
 
         An exception of a listener comes out and ends the call. ``'error'`` without a listener
         raises ``args[0]``, or ERR_UNHANDLED_ERROR if that is no exception.
@@ -310,7 +310,7 @@ class EventEmitter:
 
     # Any: a compiled function checks what is annotated, before ours and without the code.
     def set_max_listeners(self, n: Any, /) -> Any:
-        """Warn when one event gets more than ``n`` listeners; 0 or infinity: never (EE-07).
+        """Warn when one event gets more than ``n`` listeners; 0 or infinity: never.
 
         Raises ERR_INVALID_ARG_TYPE or, for a negative number, ERR_OUT_OF_RANGE.
         """

@@ -1,4 +1,4 @@
-"""``BlockList``: the public face of the rules (rows BL-01 to BL-17, BX-04, BX-05).
+"""``BlockList``: the public face of the rules.
 
 Arguments are checked and read here, completely, before anything changes: a call that raises has
 changed nothing, also when it is the last of a million lines that is wrong. How rules are kept
@@ -37,21 +37,21 @@ _T = TypeVar('_T')
 
 @node_names
 class BlockList:
-    """Rules that say which addresses are blocked: single addresses, ranges and subnets (BL-01).
+    """Rules that say which addresses are blocked: single addresses, ranges and subnets.
 
     Given to a server or socket as ``block_list``, it is asked at each connection, so rules that
-    come later count for later connections (BL-17).
+    come later count for later connections.
 
     In all methods an address is text or a :class:`SocketAddress`; ``type`` is the family of an
     address that is text, ``'ipv4'`` (default) or ``'ipv6'`` in any case, and is ignored for a
-    SocketAddress, whose port and flow label play no role (BL-16). A zone is ignored. The
+    SocketAddress, whose port and flow label play no role. A zone is ignored. The
     IPv4-mapped IPv6 addresses ``::ffff:a.b.c.d`` and their IPv4 addresses are the same addresses,
-    in rules and in checks (BL-09).
+    in rules and in checks.
 
     Unless a method says otherwise, it raises ERR_INVALID_ARG_TYPE for an address that is neither
-    text nor SocketAddress and for a ``type`` that is no text (BL-15, BL-14), ERR_INVALID_ARG_VALUE
+    text nor SocketAddress and for a ``type`` that is no text, ERR_INVALID_ARG_VALUE
     for a ``type`` of no known family and ERR_INVALID_ADDRESS for text that is no address of
-    the family (BL-13). A call that raises changes nothing.
+    the family. A call that raises changes nothing.
 
     With n rules, ``check``, ``add_address``, ``add_range``, ``add_subnet``, ``add_cidr`` and the
     removals take O(log n) steps beside moving a few kilobytes; there is no rebuild after a change.
@@ -59,7 +59,7 @@ class BlockList:
 
     __slots__ = ('__weakref__', '_rules')
 
-    #: Private, loopback, link-local and unique local networks, for ``add_cidrs`` (BX-05).
+    #: Private, loopback, link-local and unique local networks, for ``add_cidrs``.
     PRIVATE_RANGES: ClassVar[tuple[str, ...]] = (
         '10.0.0.0/8',
         '172.16.0.0/12',
@@ -77,11 +77,11 @@ class BlockList:
     # Adding
 
     def add_address(self, address: str | SocketAddress, type: str = 'ipv4') -> None:
-        """Block one address (BL-03). The same address, in either notation, is one rule."""
+        """Block one address. The same address, in either notation, is one rule."""
         self._rules.add('Address', *_read('address', address, type))
 
     def add_addresses(self, addresses: Iterable[str | SocketAddress], type: str = 'ipv4') -> None:
-        """Block each address of an iterable (BX-05), all or, on any error, none.
+        """Block each address of an iterable, all or, on any error, none.
 
         Raises ERR_INVALID_ARG_TYPE also when ``addresses`` is no iterable, or is text.
         """
@@ -99,25 +99,25 @@ class BlockList:
     def add_range(
         self, start: str | SocketAddress, end: str | SocketAddress, type: str = 'ipv4'
     ) -> None:
-        """Block every address from ``start`` to ``end``, both inclusive (BL-04).
+        """Block every address from ``start`` to ``end``, both inclusive.
 
         Raises ERR_INVALID_ARG_VALUE also when ``end`` comes before ``start`` or is of the other
-        family (BL-05).
+        family.
         """
         self._rules.add('Range', *_forward(start, end, type))
 
     def add_subnet(self, net: str | SocketAddress, prefix: int, type: str = 'ipv4') -> None:
-        """Block all addresses that share the first ``prefix`` bits with ``net`` (BL-06).
+        """Block all addresses that share the first ``prefix`` bits with ``net``.
 
         Bits of ``net`` behind the prefix are ignored by ``check`` and kept in ``rules``.
 
         Raises ERR_OUT_OF_RANGE for a prefix that is no whole number from 0 to 32 (IPv6: 128) and
-        ERR_INVALID_ARG_TYPE for one that is no number (BL-07).
+        ERR_INVALID_ARG_TYPE for one that is no number.
         """
         self._rules.add('Subnet', *_read_subnet(net, prefix, type))
 
     def add_cidr(self, cidr: str) -> None:
-        """Block a subnet written ``'10.0.0.0/8'`` or ``'fc00::/7'`` (BX-05).
+        """Block a subnet written ``'10.0.0.0/8'`` or ``'fc00::/7'``.
 
         Raises ERR_INVALID_ARG_TYPE when ``cidr`` is no text, ERR_INVALID_ARG_VALUE when the prefix
         is missing or no plain decimal number, ERR_OUT_OF_RANGE when it is too long for the family,
@@ -126,7 +126,7 @@ class BlockList:
         self._rules.add('Subnet', *_read_cidr(cidr))
 
     def add_cidrs(self, cidrs: Iterable[str]) -> None:
-        """Block each subnet of an iterable (BX-05), all or, on any error, none.
+        """Block each subnet of an iterable, all or, on any error, none.
 
         Lines of a file need their line ends taken off: ``add_cidrs(map(str.strip, file))``. A
         million lines take some seconds.
@@ -146,39 +146,39 @@ class BlockList:
     # Removing
 
     def remove_address(self, address: str | SocketAddress, type: str = 'ipv4') -> None:
-        """Remove the rule of one address, in either notation; no rule, no effect (BX-05)."""
+        """Remove the rule of one address, in either notation; no rule, no effect."""
         self._rules.remove('Address', *_read('address', address, type))
 
     def remove_range(
         self, start: str | SocketAddress, end: str | SocketAddress, type: str = 'ipv4'
     ) -> None:
-        """Remove one rule with just this start and end; no such rule, no effect (BX-05)."""
+        """Remove one rule with just this start and end; no such rule, no effect."""
         family, key = _read_range(start, end, type)
         if key >= 0:
             self._rules.remove('Range', family, key)
 
     def remove_subnet(self, net: str | SocketAddress, prefix: int, type: str = 'ipv4') -> None:
-        """Remove one rule with just this net and prefix; no such rule, no effect (BX-05).
+        """Remove one rule with just this net and prefix; no such rule, no effect.
 
         Raises as :meth:`add_subnet` does.
         """
         self._rules.remove('Subnet', *_read_subnet(net, prefix, type))
 
     def remove_cidr(self, cidr: str) -> None:
-        """Remove one subnet rule given in CIDR text; no such rule, no effect (BX-05).
+        """Remove one subnet rule given in CIDR text; no such rule, no effect.
 
         Raises as :meth:`add_cidr` does.
         """
         self._rules.remove('Subnet', *_read_cidr(cidr))
 
     def clear(self) -> None:
-        """Remove all rules (BX-05)."""
+        """Remove all rules."""
         self._rules.clear()
 
     # Asking
 
     def check(self, address: str | SocketAddress, type: str = 'ipv4') -> bool:
-        """Whether any rule blocks the address (BL-08).
+        """Whether any rule blocks the address.
 
         Text that is no address of the family is not blocked; a ``type`` of no known family counts
         as ``'ipv6'``, as in Node. Raises only ERR_INVALID_ARG_TYPE.
@@ -224,22 +224,22 @@ class BlockList:
 
     @property
     def rules(self) -> list[str]:
-        """The rules as text, a fresh list each time (BL-10, BL-11).
+        """The rules as text, a fresh list each time.
 
         ``'Address: IPv4 1.2.3.4'``, ``'Subnet: IPv6 fe80::/10'``, ``'Range: IPv6 ::1-::9'``.
         For people, not for programs: addresses come first, then subnets, then ranges, of each kind
-        the most recent first, as in Node (AM-33). An address that is added again is not repeated.
+        the most recent first, as in Node. An address that is added again is not repeated.
         """
         return self._rules.texts()
 
     @property
     def size(self) -> int:
-        """How many rules there are (BX-05)."""
+        """How many rules there are."""
         return self._rules.size
 
     @staticmethod
     def is_block_list(value: object) -> bool:
-        """True only for a BlockList (BL-12)."""
+        """True only for a BlockList."""
         return isinstance(value, BlockList)
 
     def __repr__(self) -> str:
@@ -248,11 +248,11 @@ class BlockList:
     # JSON
 
     def to_json(self) -> list[str]:
-        """The same as :attr:`rules` (BX-04)."""
+        """The same as :attr:`rules`."""
         return self.rules
 
     def from_json(self, data: str | list[str] | tuple[str, ...]) -> None:
-        """Add the rules in a list of rule texts, or in its JSON text (BX-04), all or none.
+        """Add the rules in a list of rule texts, or in its JSON text, all or none.
 
         A text that is no rule is skipped, as in Node. The rules are added in the order of the list,
         so the first of them becomes the oldest in :attr:`rules`.
@@ -365,7 +365,7 @@ def _is_list(value: object) -> TypeGuard[Sequence[object]]:
 
 
 def _put_rule(batch: Batch, text: str) -> None:
-    """Put the rule with this text (BL-11) into a batch; skip what is no rule."""
+    """Put the rule with this text into a batch; skip what is no rule."""
     found = _rule_matches(text.strip())
     if found is None:
         return
@@ -387,7 +387,7 @@ def _put_rule(batch: Batch, text: str) -> None:
 
 
 def _forward(start: object, end: object, type: str) -> tuple[int, int]:
-    """Family and key of a range that does not run backwards (BL-05)."""
+    """Family and key of a range that does not run backwards."""
     family, key = _read_range(start, end, type)
     if key < 0:
         bad_value('start', f'an address of one family with end and not after it ({end!r})', start)

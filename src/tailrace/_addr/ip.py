@@ -1,6 +1,6 @@
 """IP addresses as text and as numbers.
 
-Node's grammar (MF-20 to MF-23) is the system parser's plus a zone: four decimal parts without
+Node's grammar is the system parser's plus a zone: four decimal parts without
 leading zeros; or groups of one to four hex digits with at most one ``::``, an IPv4 tail
 allowed, then perhaps ``%`` and one or more of ``[0-9a-zA-Z.:-]``. ``inet_pton`` refuses the rest,
 and it is given the text as it is: one call, no regular expression. An embedded NUL or a lone
@@ -36,7 +36,7 @@ _from_bytes = int.from_bytes
 
 
 def is_ip(input: object) -> Literal[0, 4, 6]:
-    """6 for the text of an IPv6 address, 4 for that of an IPv4 address, else 0 (MF-20, MF-23).
+    """6 for the text of an IPv6 address, 4 for that of an IPv4 address, else 0.
 
     IPv4 is four decimal parts without leading zeros; IPv6 may carry a zone (``fe80::1%eth0``).
     Values that are not text, also ``bytes`` and ``ipaddress`` objects, give 0. Never raises.
@@ -58,12 +58,12 @@ def is_ip(input: object) -> Literal[0, 4, 6]:
 
 
 def is_ipv4(input: object) -> bool:
-    """True exactly when :func:`is_ip` gives 4 (MF-21). Never raises."""
+    """True exactly when :func:`is_ip` gives 4. Never raises."""
     return is_ip(input) == 4
 
 
 def is_ipv6(input: object) -> bool:
-    """True exactly when :func:`is_ip` gives 6 (MF-22). Never raises."""
+    """True exactly when :func:`is_ip` gives 6. Never raises."""
     return is_ip(input) == 6
 
 

@@ -1,6 +1,6 @@
 """All rules of a block list: six shelves that remember them, two staircases that answer.
 
-What is IPv4 and what is IPv6 is settled here, once. ``::ffff:0:0/96`` is IPv4 (BL-09): an IPv6
+What is IPv4 and what is IPv6 is settled here, once. ``::ffff:0:0/96`` is IPv4: an IPv6
 rule counts there with the part of it that lies in those addresses, and an IPv6 address from
 there is looked up as IPv4. So a check asks one staircase, never two.
 

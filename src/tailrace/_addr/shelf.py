@@ -98,7 +98,7 @@ class Shelf:
         return network & ~hosts, network | hosts
 
     def text(self, key: int, stamp: int) -> str:
-        """The text of a rule (BL-11). A marked IPv4 address was given in its IPv6 notation."""
+        """The text of a rule. A marked IPv4 address was given in its IPv6 notation."""
         head = f'{self.kind}: IPv{self.family} '
         if self.kind == 'Address':
             if stamp & 1:

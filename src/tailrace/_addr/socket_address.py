@@ -1,4 +1,4 @@
-"""An address with port, family and flow label, as a value (rows SA-01 to SA-12, BX-06).
+"""An address with port, family and flow label, as a value.
 
 It knows how such a value is checked, parsed, compared and shown. It refuses to know sockets:
 nothing here is ever bound or resolved.
@@ -35,15 +35,15 @@ class SocketAddressOptions(TypedDict, total=False):
 
 @node_names
 class SocketAddress:
-    """An immutable socket address (SA-01).
+    """An immutable socket address.
 
-    Options, as keywords or in one mapping (SA-02):
+    Options, as keywords or in one mapping:
 
-    - ``address`` (str): default ``'127.0.0.1'``, for family ``'ipv6'`` ``'::'`` (SA-03). A zone
+    - ``address`` (str): default ``'127.0.0.1'``, for family ``'ipv6'`` ``'::'``. A zone
       is accepted and dropped, as Node does.
-    - ``family`` (str): ``'ipv4'`` (default) or ``'ipv6'``, in any case (SA-04).
-    - ``flowlabel`` (int): 0 (default) to 0xFFFFF; reads 0 for family ``'ipv4'`` (SA-05, AM-32).
-    - ``port`` (int or decimal text): 0 (default) to 65535 (SA-06).
+    - ``family`` (str): ``'ipv4'`` (default) or ``'ipv6'``, in any case.
+    - ``flowlabel`` (int): 0 (default) to 0xFFFFF; reads 0 for family ``'ipv4'``.
+    - ``port`` (int or decimal text): 0 (default) to 65535.
 
     Raises ERR_INVALID_ARG_TYPE for options that are no mapping, an address that is no text or a
     flow label that is no number; ERR_INVALID_ARG_VALUE for another family; ERR_INVALID_ADDRESS
@@ -101,30 +101,30 @@ class SocketAddress:
 
     @property
     def address(self) -> str:
-        """Canonical text of the address: lower case, compressed IPv6 (SA-07)."""
+        """Canonical text of the address: lower case, compressed IPv6."""
         return self._address
 
     @property
     def family(self) -> Literal['ipv4', 'ipv6']:
-        """``'ipv4'`` or ``'ipv6'`` (SA-08)."""
+        """``'ipv4'`` or ``'ipv6'``."""
         return 'ipv4' if self._key[0] == 4 else 'ipv6'
 
     @property
     def flowlabel(self) -> int:
-        """The IPv6 flow label, 0 for IPv4 (SA-09)."""
+        """The IPv6 flow label, 0 for IPv4."""
         return self._key[3]
 
     @property
     def port(self) -> int:
-        """The port (SA-10)."""
+        """The port."""
         return self._key[2]
 
     @staticmethod
     def parse(input: str) -> SocketAddress | None:
-        """The address in ``'1.2.3.4'``, ``'1.2.3.4:80'``, ``'[::1]'`` or ``'[::1]:80'`` (SA-11).
+        """The address in ``'1.2.3.4'``, ``'1.2.3.4:80'``, ``'[::1]'`` or ``'[::1]:80'``.
 
-        Strict (AM-31): a literal without zone, IPv6 in brackets, a decimal port of up to five
-        digits; no port, or an empty one, is 0. Anything else gives None (SA-12).
+        Strict: a literal without zone, IPv6 in brackets, a decimal port of up to five
+        digits; no port, or an empty one, is 0. Anything else gives None.
 
         Raises ERR_INVALID_ARG_TYPE when ``input`` is no text.
         """
@@ -145,11 +145,11 @@ class SocketAddress:
 
     @staticmethod
     def is_socket_address(value: object) -> bool:
-        """True only for a SocketAddress (BX-06)."""
+        """True only for a SocketAddress."""
         return isinstance(value, SocketAddress)
 
     def to_json(self) -> Record:
-        """The four parts as a mapping: address, port, family, flowlabel (BX-06)."""
+        """The four parts as a mapping: address, port, family, flowlabel."""
         return Record(
             address=self.address, port=self.port, family=self.family, flowlabel=self.flowlabel
         )

@@ -1,4 +1,4 @@
-"""``child_process.fork``: a child Python with a message channel (spec rows CP-01, CP-02).
+"""``child_process.fork``: a child Python with a message channel.
 
 The child is run as ``python -m tailrace script.py``, so it has Node's lifetime: it ends when
 nothing is left that could call back. This file refuses to know what is said over the channel.
@@ -360,7 +360,7 @@ def _follow(child: ChildProcess, signal: Any) -> None:
 def fork(
     module_path: Any, args: Any = None, options: Any = None, /, **keywords: Any
 ) -> ChildProcess:
-    """Run a Python script in a child process with a message channel (CP-01).
+    """Run a Python script in a child process with a message channel.
 
     ``args``: the script's arguments. Options (a mapping or keywords): ``cwd``, ``env`` (default
     ``os.environ``), ``exec_path`` (default this interpreter), ``exec_argv`` (its flags, default

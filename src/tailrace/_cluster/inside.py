@@ -171,7 +171,7 @@ else:
 
 
 class _Own(_Listener):
-    """What a worker adds to a listening socket: its place, and rest while it is full (CL-06)."""
+    """What a worker adds to a listening socket: its place, and rest while it is full."""
 
     _inside: Inside
     _place: int

@@ -1,4 +1,4 @@
-"""Servers, sockets and handles on their way between processes (spec rows CP-02 to CP-08).
+"""Servers, sockets and handles on their way between processes.
 
 What is packed is a descriptor and a few words about it; what comes out at the other end is a
 working object on a descriptor of its own. And the books about connections that were sent: their

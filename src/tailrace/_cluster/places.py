@@ -103,7 +103,7 @@ class Place:
         self.maybe_close()
 
     def maybe_close(self) -> None:
-        """Close when nobody uses it any more (CL-10)."""
+        """Close when nobody uses it any more."""
         if not self.users and not self.pinned and self.handle.fd >= 0:
             self.handle.close()
             self.on_closed(self)

@@ -1,4 +1,4 @@
-"""The cluster in the primary: forks workers and answers what they ask (spec rows CL-01 to CL-12).
+"""The cluster in the primary: forks workers and answers what they ask.
 
 It owns the workers and the places where they listen; how a place shares its connections is in
 ``places.py`` and ``round_robin.py``. Events are in the order of Node 24.
@@ -112,7 +112,7 @@ class Primary(EventEmitter):
     # -- settings and forking ---------------------------------------------------------------
 
     def setup_primary(self, options: Any = None, /, **keywords: Any) -> None:
-        """Change what :meth:`fork` runs (CL-02); 'setup' (settings) follows.
+        """Change what :meth:`fork` runs; 'setup' (settings) follows.
 
         Options: ``exec`` (a script; default the main program), ``args`` (its arguments, default
         this program's) and those of ``child_process.fork`` but ``env``, ``signal``, ``timeout``.
@@ -131,7 +131,7 @@ class Primary(EventEmitter):
         _runtime.current().push(self.emit, ('setup', settings))
 
     def fork(self, env: Mapping[str, Any] | None = None, /) -> Worker:
-        """Start a worker (CL-02): the main program once more, ``env`` added to its environment.
+        """Start a worker: the main program once more, ``env`` added to its environment.
 
         Returns the Worker at once; 'fork' and 'online' follow.
         """
@@ -212,7 +212,7 @@ class Primary(EventEmitter):
         self._drop(worker)
 
     def disconnect(self, callback: Callable[[], object] | None = None, /) -> None:
-        """``disconnect()`` every worker; ``callback()`` once all are disconnected (CL-02)."""
+        """``disconnect()`` every worker; ``callback()`` once all are disconnected."""
         if callback is not None:
             self._on_all_gone.append(adapt(callback))
         for worker in list(self.workers.values()):

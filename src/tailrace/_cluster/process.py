@@ -1,4 +1,4 @@
-"""``process``: the child's side of the message channel (spec rows CP-01, CP-02).
+"""``process``: the child's side of the message channel.
 
 The channel is opened when it is first used, on the loop that runs then. It keeps the program alive
 only while somebody listens for 'message' or 'disconnect', Node's rule.

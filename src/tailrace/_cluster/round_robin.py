@@ -1,11 +1,11 @@
-"""Round robin: the primary accepts and hands each connection to a worker in turn (CL-09).
+"""Round robin: the primary accepts and hands each connection to a worker in turn.
 
 Who is next: the worker with the fewest connections that it has not taken over yet, of those the one
 whose turn it is. So idle workers alternate, and one that is stuck does not collect connections.
 
 A worker says that it takes a connection over before it touches it. Until then the primary keeps its
 own descriptor: a connection that a worker refuses (it is full, CL-06) or never took because it died
-goes to another one, unread. When all are full the queue waits here (AM-63), and behind it in the
+goes to another one, unread. When all are full the queue waits here, and behind it in the
 kernel's backlog.
 """
 

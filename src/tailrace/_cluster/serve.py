@@ -45,7 +45,7 @@ def serve(
     env: Mapping[str, Any] | None = None,
     loop_factory: Callable[[], Any] | None = None,
 ) -> None:
-    """Run ``target`` in several processes until SIGTERM or SIGINT (CL-01).
+    """Run ``target`` in several processes until SIGTERM or SIGINT.
 
     ``target(worker)``: a function or coroutine function that starts servers; it is called in each
     worker, which runs this program again up to this call. ``workers``: how many (default: one for

@@ -63,7 +63,7 @@ class Talker(EventEmitter):
 
     @property
     def connected(self) -> bool:
-        """Whether messages can be sent and received (CP-01)."""
+        """Whether messages can be sent and received."""
         return self._channel is not None
 
     # -- sending ----------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class Talker(EventEmitter):
         *,
         keep_open: bool = False,
     ) -> bool:
-        """Send a message (anything JSON can say), and with it a socket, server or handle (CP-02).
+        """Send a message (anything JSON can say), and with it a socket, server or handle.
 
         ``handle``: a Socket (gives its connection up, unless ``keep_open``), a Server (both
         processes accept then), a raw handle, a BoundSocket or a ``socket.socket``. ``options``: a
@@ -282,7 +282,7 @@ class Talker(EventEmitter):
     # -- the end ----------------------------------------------------------------------------
 
     def disconnect(self) -> None:
-        """Close the channel; messages already sent still arrive. 'disconnect' follows (CP-01).
+        """Close the channel; messages already sent still arrive. 'disconnect' follows.
 
         If it is closed already: 'error' with ERR_IPC_DISCONNECTED.
         """

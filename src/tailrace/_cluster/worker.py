@@ -16,7 +16,7 @@ __all__ = ['Worker']
 
 @node_names
 class Worker(EventEmitter):
-    """A worker of the cluster (CL-02): ``cluster.workers[id]``, or ``cluster.worker`` inside it.
+    """A worker of the cluster: ``cluster.workers[id]``, or ``cluster.worker`` inside it.
 
     Events: 'online', 'listening' (address), 'message' (message, handle), 'disconnect',
     'exit' (code, signal), 'error' (error).

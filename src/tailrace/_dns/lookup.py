@@ -1,4 +1,4 @@
-"""Resolving a host name as the system does: getaddrinfo off the loop (spec rows DN-01 to DN-09).
+"""Resolving a host name as the system does: getaddrinfo off the loop.
 
 A :class:`LookupRequest` is one question: it holds its runtime until it is answered or abandoned.
 This file knows getaddrinfo; it refuses to know sockets, and who asks.
@@ -47,7 +47,7 @@ __all__ = [
     'set_default_result_order',
 ]
 
-#: Hint: only families that the host itself has an address of (DN-04).
+#: Hint: only families that the host itself has an address of.
 ADDRCONFIG: int = socket.AI_ADDRCONFIG
 #: Hint: with family 6, IPv4-mapped addresses if there is no IPv6 address.
 V4MAPPED: int = getattr(socket, 'AI_V4MAPPED', 0)
@@ -78,7 +78,7 @@ def system_resolver(hostname: str, family: int, hints: int) -> list[tuple[str, i
 
 
 def check_family(name: str, value: Any) -> int:
-    """0, 4 or 6 out of 0, 4, 6, 'IPv4', 'IPv6' or None; else ERR_INVALID_ARG_VALUE (DN-02)."""
+    """0, 4 or 6 out of 0, 4, 6, 'IPv4', 'IPv6' or None; else ERR_INVALID_ARG_VALUE."""
     if value is None:
         return 0
     if value == 'IPv4':
@@ -91,7 +91,7 @@ def check_family(name: str, value: Any) -> int:
 
 
 def check_hints(name: str, value: Any) -> int:
-    """A mask of ADDRCONFIG, V4MAPPED and ALL, or None for 0 (DN-03).
+    """A mask of ADDRCONFIG, V4MAPPED and ALL, or None for 0.
 
     No number: ERR_INVALID_ARG_TYPE; other bits: ERR_INVALID_ARG_VALUE.
     """
@@ -118,7 +118,7 @@ def check_hostname(name: str, value: Any) -> str:
 
 
 def set_default_result_order(order: str) -> None:
-    """Set what ``order`` is when a lookup does not say (DN-06).
+    """Set what ``order`` is when a lookup does not say.
 
     ``'verbatim'`` (the system's order, at first), ``'ipv4first'`` or ``'ipv6first'``; else
     ERR_INVALID_ARG_VALUE.
@@ -139,7 +139,7 @@ def _check_order(name: str, value: Any) -> str:
 
 
 def lookup(hostname: Any, options: Any = None, callback: Any = None, /, **kw: Any) -> LookupRequest:
-    """Resolve a host name as the operating system does (DN-01).
+    """Resolve a host name as the operating system does.
 
     Options, in a mapping or as keywords: ``family`` 0, 4, 6, 'IPv4', 'IPv6' (0: both); ``hints``,
     a mask of :data:`ADDRCONFIG`, :data:`V4MAPPED`, :data:`ALL` (0); ``all`` (False); ``order``
@@ -151,8 +151,8 @@ def lookup(hostname: Any, options: Any = None, callback: Any = None, /, **kw: An
     ``{address, family}``, or with ``all`` the list. An IP address is answered without asking
     the system; an empty name with None (deprecated in Node, hence a DeprecationWarning).
 
-    Errors: ENOTFOUND, EAI_AGAIN, EAI_FAIL … with ``syscall`` 'getaddrinfo' and ``hostname``
-    (DN-09). Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
+    Errors: ENOTFOUND, EAI_AGAIN, EAI_FAIL … with ``syscall`` 'getaddrinfo' and ``hostname``.
+    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
     """
     return request(hostname, options, callback, kw, system_resolver, _pool)
 

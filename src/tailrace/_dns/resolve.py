@@ -1,4 +1,4 @@
-"""Asking the ``lookup`` of a connect, whatever kind of function it is (CN-15, DN-08).
+"""Asking the ``lookup`` of a connect, whatever kind of function it is.
 
 Three kinds, told apart by what the function declares:
 

@@ -88,7 +88,7 @@ class StreamHandle(Handle, Protocol):
     on_buffer: Callable[[int, bytearray | memoryview], object]
 
     bytes_read: int
-    #: Bytes given to write, whether sent or still queued (AM-37).
+    #: Bytes given to write, whether sent or still queued.
     bytes_written: int
     write_queue_size: int
     reading: bool
@@ -162,7 +162,7 @@ class ListenHandle(Handle, Protocol):
     """One bound socket that can listen: TCP or Unix-domain."""
 
     on_connection: Callable[[StreamHandle], object]
-    #: accept() failed in a way that its caller should hear of; listening goes on (AM-70).
+    #: accept() failed in a way that its caller should hear of; listening goes on.
     on_accept_error: Callable[[int], object]
 
     def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:

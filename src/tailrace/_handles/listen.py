@@ -82,7 +82,7 @@ def _open_spare() -> int:
 class Listener(Watched):
     """What listening on TCP and on Unix sockets share.
 
-    The policy without descriptors (AM-70): each listener keeps one spare. On EMFILE and ENFILE it
+    The policy without descriptors: each listener keeps one spare. On EMFILE and ENFILE it
     gives the spare up, accepts with the descriptor so won, closes the connection at once (its
     client sees an end instead of waiting for ever), and takes the spare back. The first such
     failure of an episode goes to ``on_accept_error``; the episode ends with the next connection
@@ -429,7 +429,7 @@ class PipeListener(Listener):
         super()._release()
 
     def remove_file(self) -> None:
-        """Remove what bind made, if it is still there (IPC-05, AM-46)."""
+        """Remove what bind made, if it is still there."""
         file, self._file = self._file, None
         if file is not None:
             path, device, inode, process = file

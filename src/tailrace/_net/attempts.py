@@ -66,15 +66,15 @@ class Report(Protocol):
     """Who is told. For a Unix path ``port`` and ``family`` are None."""
 
     def attempting(self, address: str, port: int | None, family: int | None) -> object:
-        """'connectionAttempt' (SE-03)."""
+        """'connectionAttempt'."""
 
     def failed(
         self, address: str, port: int | None, family: int | None, error: Exception
     ) -> object:
-        """'connectionAttemptFailed' (SE-04)."""
+        """'connectionAttemptFailed'."""
 
     def timed_out(self, address: str, port: int | None, family: int | None) -> object:
-        """'connectionAttemptTimeout' (SE-05)."""
+        """'connectionAttemptTimeout'."""
 
     def connected(self, handle: StreamHandle) -> object:
         """The end: ``handle`` is connected and now belongs to the listener."""
@@ -83,12 +83,12 @@ class Report(Protocol):
         """The end: nothing connected."""
 
     def refuse(self, address: str, family: int) -> Exception | None:
-        """ERR_IP_BLOCKED if the block list has the address (CN-22)."""
+        """ERR_IP_BLOCKED if the block list has the address."""
         ...
 
 
 def interleave(answers: Sequence[Target]) -> list[Target]:
-    """The order of attempts: the first answer's family first, then alternating (AM-20, AF-03).
+    """The order of attempts: the first answer's family first, then alternating.
 
     Each address is taken once; the order within a family is kept (so what the system's RFC 6724
     sorting prefers comes first).
@@ -131,7 +131,7 @@ class Attempts:
         targets: in the order in which they are tried, without duplicates.
         port: 0 to 65535; ignored for a path.
         open_handle: makes a new, unconnected handle for a family (4, 6, or 0 for a path).
-        timeout: the attempt timeout in ms (AF-05), not used for a single target.
+        timeout: the attempt timeout in ms, not used for a single target.
         race: overlap the attempts.
         local_address, local_port: what each handle is bound to first; ``''`` and 0: nothing.
         ended: called once right before the one final report.
@@ -185,7 +185,7 @@ class Attempts:
         self._errors: list[tuple[int, Exception]] = []
         self._timer: Waiting | None = None
         self._over = False
-        #: ``'ip:port'`` of what was tried, in order; None for a single target (SK-14, AM-21).
+        #: ``'ip:port'`` of what was tried, in order; None for a single target.
         self.attempted: list[str] | None = None if len(targets) == 1 else []
 
     @property
@@ -201,7 +201,7 @@ class Attempts:
             self._advance()
 
     def abort(self, closed: Callable[[], object] | None = None) -> bool:
-        """End everything from outside: no final report any more (CN-24).
+        """End everything from outside: no final report any more.
 
         True: ``closed`` will be called once all handles are closed, after each pending attempt
         of a series was reported as failed with ECANCELED. False: no handle was open and ``closed``

@@ -1,4 +1,4 @@
-"""``BoundSocket``: bound at once, not listening and not connected (BX-01)."""
+"""``BoundSocket``: bound at once, not listening and not connected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trace channels: a small publish and subscribe by name (BX-09).
+"""Trace channels: a small publish and subscribe by name.
 
 Published here, under Node's names:
 
@@ -34,7 +34,7 @@ class Channel:
 
     def __init__(self, name: str) -> None:
         self.name: str = name
-        #: What was subscribed, and what is called for it (GEN-19, GEN-13).
+        #: What was subscribed, and what is called for it.
         self.subscribers: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
 
     @property

@@ -154,7 +154,7 @@ class ConnectReport(Report, Protocol):
     """Who is told about a whole connect."""
 
     def lookup(self, error: Exception | None, address: Any, family: Any, host: str) -> object:
-        """'lookup' (SE-10): once for each answer, or once with the error."""
+        """'lookup': once for each answer, or once with the error."""
 
 
 class Connecting:
@@ -221,7 +221,7 @@ class Connecting:
             self._resolve()
 
     def abort(self, closed: Callable[[], object] | None = None) -> bool:
-        """End it, in any phase; nothing is connected or given up after this (CN-24).
+        """End it, in any phase; nothing is connected or given up after this.
 
         True: ``closed`` will be called when the open handles are closed, after the failed
         attempts of a series (ECANCELED). False: nothing was open, ``closed`` will not be called.

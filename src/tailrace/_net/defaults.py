@@ -42,23 +42,23 @@ _attempt_timeout: int = _DEFAULT_TIMEOUT
 
 
 def get_default_auto_select_family() -> bool:
-    """What ``auto_select_family`` is when a connect does not say (MF-16); True at first."""
+    """What ``auto_select_family`` is when a connect does not say; True at first."""
     return _auto_select
 
 
 def set_default_auto_select_family(value: bool) -> None:
-    """Set that default for later connects (MF-17). Not a bool: ERR_INVALID_ARG_TYPE."""
+    """Set that default for later connects. Not a bool: ERR_INVALID_ARG_TYPE."""
     global _auto_select
     _auto_select = check_bool('value', value)
 
 
 def get_default_auto_select_family_attempt_timeout() -> int:
-    """Ms that one attempt gets when a connect does not say (MF-18); 250 at first."""
+    """Ms that one attempt gets when a connect does not say; 250 at first."""
     return _attempt_timeout
 
 
 def set_default_auto_select_family_attempt_timeout(value: int | timedelta) -> None:
-    """Set that default, in ms or as a timedelta (MF-19). Below 10 counts as 10.
+    """Set that default, in ms or as a timedelta. Below 10 counts as 10.
 
     0, negative, fractional or above 2**31-1: ERR_OUT_OF_RANGE; no number: ERR_INVALID_ARG_TYPE.
     """
@@ -67,7 +67,7 @@ def set_default_auto_select_family_attempt_timeout(value: int | timedelta) -> No
 
 
 def attempt_timeout(name: str, value: Any) -> int:
-    """An attempt timeout in ms, checked and raised to at least 10 (AF-06, AM-22)."""
+    """An attempt timeout in ms, checked and raised to at least 10."""
     if isinstance(value, timedelta):
         value = value / timedelta(milliseconds=1)
     if value is None:
@@ -76,7 +76,7 @@ def attempt_timeout(name: str, value: Any) -> int:
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
-    """Apply the flags of autoselection at the start of ``argv``; gives the rest (CO-01 to CO-03).
+    """Apply the flags of autoselection at the start of ``argv``; gives the rest.
 
     Stops at the first argument that is none of them: the script, or another's flag.
     ``--network-family-autoselection-attempt-timeout`` takes its value after ``=`` or as the next

@@ -122,7 +122,7 @@ class Endpoint(Duplex):
     # -- the handle -------------------------------------------------------------------------------
 
     def _give_up(self) -> StreamHandle | None:
-        """Let go of the connection without closing it: another process gets it (CP-03).
+        """Let go of the connection without closing it: another process gets it.
 
         None if there is none. From then on the socket is pending, and has no 'close'.
         """
@@ -150,7 +150,7 @@ class Endpoint(Duplex):
         return system_error(code, 'write')
 
     def _take_onread(self, onread: Any) -> None:
-        """``onread``: receive into the user's own buffer (SK-07 to SK-09)."""
+        """``onread``: receive into the user's own buffer."""
         if onread is None:
             return
         options: Mapping[str, Any]
@@ -294,7 +294,7 @@ class Endpoint(Duplex):
         machine.start()
 
     def _revive(self) -> None:
-        """Make a destroyed socket new for another connection; listeners and mode stay (CN-03)."""
+        """Make a destroyed socket new for another connection; listeners and mode stay."""
         events, limit, warned = self._events, self._max_listeners, self._warned
         r = self._r & (
             R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT | R_DID_READ
@@ -391,7 +391,7 @@ class Report:
 
 
 def checked_block_list(value: Any) -> BlockList | None:
-    """``value`` if it is a BlockList or None, else ERR_INVALID_ARG_TYPE (MF-09, CN-22)."""
+    """``value`` if it is a BlockList or None, else ERR_INVALID_ARG_TYPE."""
     if value is not None and not isinstance(value, BlockList):
         bad_type('options.block_list', 'a BlockList', value)
     return value

@@ -1,4 +1,4 @@
-"""Idle timeouts without a timer per packet (SK-42, AM-65).
+"""Idle timeouts without a timer per packet.
 
 Activity stores a time stamp, in the handle or here; the one timer looks at it when it fires and
 sleeps on for what is left. The timer never keeps the program alive.

@@ -1,8 +1,8 @@
-"""From the options of ``listen()`` to a listening handle (spec rows LS, IPC, AM-01 to AM-14).
+"""From the options of ``listen()`` to a listening handle.
 
 This file decides what to bind and which error to report; it refuses to know what becomes of the
 connections. Everything that can be told from the arguments is raised at once; what the system
-says comes as 'error' on a later tick (LS-28).
+says comes as 'error' on a later tick.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .options import is_pipe_name
 
 __all__ = ['Listening', 'set_share']
 
-#: Not 512: Linux rounds the queue up to the next power of two (PF-02).
+#: Not 512: Linux rounds the queue up to the next power of two.
 DEFAULT_BACKLOG = 511
 
 
@@ -35,7 +35,7 @@ _share: Share | None = None
 def set_share(share: Share | None) -> None:
     """Let servers that do not ask for ``exclusive`` or ``reuse_port`` ask ``share`` for a handle.
 
-    The one seam for cluster workers (CL-04). ``what`` has ``address`` (None: any), ``port`` (-1 for
+    The one seam for cluster workers. ``what`` has ``address`` (None: any), ``port`` (-1 for
     a path), ``family`` (4, 6, or -1 for a path), ``backlog``, ``ipv6_only``, ``mode`` (bits for the
     socket file), and ``fd`` or None. ``done(errno, handle)`` is called later, once.
     """
@@ -112,7 +112,7 @@ class Listening:
         self._listen_on(open_listener(self._runtime, fd, False))
 
     def _listen_anywhere(self, port: int) -> None:
-        """LS-25, PF-03: one dual-stack socket, or IPv4 where there is no IPv6 (AM-10)."""
+        """LS-25, PF-03: one dual-stack socket, or IPv4 where there is no IPv6."""
         if self._shared(None, port, 4):
             return
         handle = tcp_listener(self._runtime)
@@ -166,7 +166,7 @@ class Listening:
     def _shared(
         self, address: str | None, port: int, family: int, mode: int = 0, fd: int | None = None
     ) -> bool:
-        """Whether another process is asked for the handle (CL-04, CL-05, CL-11)."""
+        """Whether another process is asked for the handle."""
         options = self._options
         if _share is None or options.get('exclusive') or options.get('reuse_port'):
             return False
@@ -253,7 +253,7 @@ class Listening:
         return system_error(reason, syscall, address=address, port=port)
 
     def _follow_signal(self) -> None:
-        """LS-23: an abort is a close(); the listener goes when the server closes (AB-06)."""
+        """LS-23: an abort is a close(); the listener goes when the server closes."""
         signal = self._options.get('signal')
         if signal is None:
             return

@@ -93,7 +93,7 @@ Call = tuple[dict[str, Any], Callable[..., Any] | None]
 
 
 def to_number(value: Any) -> float | None:
-    """What JavaScript's ``Number(value)`` is, if that is not negative; else None (AM-07, AM-08)."""
+    """What JavaScript's ``Number(value)`` is, if that is not negative; else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -115,12 +115,12 @@ def to_number(value: Any) -> float | None:
 
 
 def is_pipe_name(value: Any) -> bool:
-    """Whether a positional argument is a path: text that is no number (LS-24)."""
+    """Whether a positional argument is a path: text that is no number."""
     return isinstance(value, str) and to_number(value) is None
 
 
 def _callback(args: tuple[Any, ...], keywords: dict[str, Any], name: str) -> Any:
-    """The trailing callback, or the one given by keyword (GEN-06)."""
+    """The trailing callback, or the one given by keyword."""
     given = None
     for key in (name, *_CAMEL_CALLBACKS.get(name, ())):
         if key in keywords:
@@ -139,7 +139,7 @@ _CAMEL_CALLBACKS = {
 def socket_call(
     where: str, options: Any, keywords: dict[str, Any], known: frozenset[str] = SOCKET_OPTIONS
 ) -> dict[str, Any]:
-    """The options of ``Socket(...)``; a plain int is a descriptor (SK-02)."""
+    """The options of ``Socket(...)``; a plain int is a descriptor."""
     if isinstance(options, int) and not isinstance(options, bool):
         options = {'fd': options}
     elif options is not None and not is_mapping(options):
@@ -148,7 +148,7 @@ def socket_call(
 
 
 def server_call(options: Any, listener: Any, keywords: dict[str, Any]) -> Call:
-    """The options and listener of ``Server(...)`` (SV-02)."""
+    """The options and listener of ``Server(...)``."""
     callback = _callback((listener,), keywords, 'connection_listener')
     if callable(options):
         callback, options = options, None
@@ -158,7 +158,7 @@ def server_call(options: Any, listener: Any, keywords: dict[str, Any]) -> Call:
 
 
 def connect_call(where: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
-    """The options and listener of ``connect(...)``, with Socket options among them (MF-11)."""
+    """The options and listener of ``connect(...)``, with Socket options among them."""
     keywords = dict(keywords)
     callback = _callback(args, keywords, 'connect_listener')
     mapping: Mapping[str, Any] | None = None
@@ -176,7 +176,7 @@ def connect_call(where: str, args: tuple[Any, ...], keywords: dict[str, Any]) ->
 
 
 def _backlog(value: Any) -> int:
-    """The option ``backlog``: a number, or text of one; 0 if not given (LS-04)."""
+    """The option ``backlog``: a number, or text of one; 0 if not given."""
     number = 0 if value is None else to_number(value)
     if number is None or number == math.inf:
         bad_type('options.backlog', 'a number that is not negative', value)
@@ -187,7 +187,7 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
     """The options and callback of ``listen(...)``.
 
     A handle comes out as ``handle``, and whether a port was asked for by leaving it out as
-    ``port: 0`` (LS-20); ``backlog`` is a number or missing (LS-04).
+    ``port: 0``; ``backlog`` is a number or missing.
     """
     keywords = dict(keywords)
     callback = _callback(args, keywords, 'callback')

@@ -1,4 +1,4 @@
-"""``Server``: accepts connections on TCP or on a Unix socket (spec rows SV, LS).
+"""``Server``: accepts connections on TCP or on a Unix socket.
 
 Where it listens is found out in ``listening.py``; this file owns the connections' count, the limits
 on them, and the order of 'listening', 'connection', 'drop' and 'close'.
@@ -52,15 +52,15 @@ _new_socket = Socket.__new__
 
 @node_names
 class Server(TypedServer):
-    """A TCP or IPC server; what ``listen()`` is given decides which (SV-01).
+    """A TCP or IPC server; what ``listen()`` is given decides which.
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
     False), ``pause_on_connect`` (default False), ``no_delay``, ``keep_alive`` (default False),
     ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes, default 65536),
     ``block_list``, ``max_connections`` (default None: no limit). They are attributes too; changing
-    one affects later connections (SV-31). ``listener(socket)`` is called for each connection; a
-    coroutine function runs as a task, and if it fails its socket is destroyed with the error
-    (BX-10). Raises ERR_INVALID_ARG_TYPE.
+    one affects later connections. ``listener(socket)`` is called for each connection; a
+    coroutine function runs as a task, and if it fails its socket is destroyed with the error.
+    Raises ERR_INVALID_ARG_TYPE.
 
     Events: 'listening', 'connection' (socket), 'drop' (data), 'reject' (data), 'error' (error),
     'close'.
@@ -198,7 +198,7 @@ class Server(TypedServer):
     ) -> _T: ...
 
     def listen(self: _T, *args: Any, **options: Unpack[ListenOptions]) -> _T:
-        """Start listening; returns the server (LS-01).
+        """Start listening; returns the server.
 
         Forms: ``listen([port[, host[, backlog]]][, callback])``, ``listen(path[, backlog][,
         callback])``, ``listen(handle[, backlog][, callback])``, ``listen(options[, callback])``, or
@@ -255,11 +255,11 @@ class Server(TypedServer):
 
     @property
     def listening(self) -> bool:
-        """Whether the server listens (SV-22)."""
+        """Whether the server listens."""
         return self._handle is not None
 
     def address(self) -> Any:
-        """Where the server listens (SV-15, SV-16).
+        """Where the server listens.
 
         ``{address, family, port}`` on TCP, the path on a Unix socket, None when not listening.
         """
@@ -322,7 +322,7 @@ class Server(TypedServer):
             return False
         if not self.block_list.check(peer[0], peer[2].lower()):
             return False
-        # Closing at once, without a word to the program, is Node's way (SV-29); 'reject' is ours.
+        # Closing at once, without a word to the program, is Node's way; 'reject' is ours.
         data = _ends(handle) if self.listener_count('reject') else None
         handle.close()
         if data is not None:
@@ -344,7 +344,7 @@ class Server(TypedServer):
         return limit is None or self._connections < limit or bool(self._drop_max_connection)
 
     def _handed_over(self, holder: Holder) -> None:
-        """A connection went to a child process: it counts there now (CP-06 to CP-09)."""
+        """A connection went to a child process: it counts there now."""
         self._sent_to_children = True
         if holder not in self._holders:
             self._holders.append(holder)
@@ -368,10 +368,10 @@ class Server(TypedServer):
     def get_connections(self, callback: OnCount) -> Self: ...
 
     def get_connections(self, callback: Any = None) -> Any:
-        """How many connections are open: to ``callback(error, count)``, later (SV-21).
+        """How many connections are open: to ``callback(error, count)``, later.
 
-        Connections that were sent to child processes are asked for there (CP-07): one that ends
-        meanwhile has none; one that cannot be asked gives ERR_CHILD_CLOSED_BEFORE_REPLY (AM-64).
+        Connections that were sent to child processes are asked for there: one that ends
+        meanwhile has none; one that cannot be asked gives ERR_CHILD_CLOSED_BEFORE_REPLY.
         Returns the server; without a callback an awaitable of the count.
         """
         if callback is None:
@@ -416,7 +416,7 @@ class Server(TypedServer):
 
     @property
     def connections(self) -> int | None:
-        """Deprecated: :meth:`get_connections` (SV-28).
+        """Deprecated: :meth:`get_connections`.
 
         None before the server has ever listened, and once a socket was sent to a child.
         """
@@ -425,7 +425,7 @@ class Server(TypedServer):
 
     @property
     def max_connections(self) -> int | float | None:
-        """Connections beyond this are dropped; None: no limit, 0: all are (SV-23, AM-15)."""
+        """Connections beyond this are dropped; None: no limit, 0: all are."""
         return self._max_connections
 
     @max_connections.setter
@@ -440,7 +440,7 @@ class Server(TypedServer):
 
     @property
     def drop_max_connection(self) -> bool | None:
-        """In a cluster worker: drop what is beyond the limit instead of passing it on (SV-25)."""
+        """In a cluster worker: drop what is beyond the limit instead of passing it on."""
         return self._drop_max_connection
 
     @drop_max_connection.setter
@@ -452,7 +452,7 @@ class Server(TypedServer):
     # -- closing ----------------------------------------------------------------------------------
 
     def close(self: _T, callback: OnDone | None = None) -> _T:
-        """Stop accepting; connections go on (SV-17 to SV-19).
+        """Stop accepting; connections go on.
 
         'close' is emitted when the last one has ended. ``callback`` is called then: without an
         error, or with ERR_SERVER_NOT_RUNNING if the server was not open.
@@ -496,7 +496,7 @@ class Server(TypedServer):
         self.emit('close')
 
     async def async_dispose(self) -> None:
-        """Close and wait until closed; at once if not open (SV-20). ``async with`` ends with it."""
+        """Close and wait until closed; at once if not open. ``async with`` ends with it."""
         if self._handle is not None or self._pending:
             self.close()
         elif not self._connections:
@@ -512,14 +512,14 @@ class Server(TypedServer):
     # -- lifetime ---------------------------------------------------------------------------------
 
     def ref(self: _T) -> _T:
-        """Keep the program alive while listening (the default); see ``tailrace.run`` (SV-26)."""
+        """Keep the program alive while listening (the default); see ``tailrace.run``."""
         self._refed = True
         if self._handle is not None:
             self._handle.ref()
         return self
 
     def unref(self: _T) -> _T:
-        """Let the program end although the server listens (SV-27)."""
+        """Let the program end although the server listens."""
         self._refed = False
         if self._handle is not None:
             self._handle.unref()
@@ -571,7 +571,7 @@ class Server(TypedServer):
 
 
 def _ends(handle: StreamHandle) -> Record | None:
-    """Both addresses of a connection, for 'drop' (SV-07 to SV-14); None on a Unix socket."""
+    """Both addresses of a connection, for 'drop'; None on a Unix socket."""
     if handle.kind == 'pipe':
         return None
     out = Record()
@@ -597,7 +597,7 @@ def create_server(
 def create_server(
     options: Any = None, listener: Any = None, /, **keywords: Unpack[ServerOptions]
 ) -> Server:
-    """Make a server; it listens once :meth:`Server.listen` is called (MF-01).
+    """Make a server; it listens once :meth:`Server.listen` is called.
 
     Arguments as of :class:`Server`.
     """

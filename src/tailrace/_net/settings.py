@@ -1,4 +1,4 @@
-"""Socket options that may be asked for before there is a socket (SK-39 to SK-41, BX-02, BX-03)."""
+"""Socket options that may be asked for before there is a socket."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .._validate import check_int, check_number, milliseconds
 
 __all__ = ['Settings', 'seconds']
 
-#: TCP_KEEPINTVL (s) and TCP_KEEPCNT when nothing else is asked for (SK-40).
+#: TCP_KEEPINTVL (s) and TCP_KEEPCNT when nothing else is asked for.
 KEEP_INTERVAL = 1
 KEEP_COUNT = 10
 
 
 def seconds(name: str, ms: Any) -> int:
-    """Whole seconds out of ms (or a timedelta); what is negative counts as 0 (MF-05)."""
+    """Whole seconds out of ms (or a timedelta); what is negative counts as 0."""
     if isinstance(ms, (int, float)) and not isinstance(ms, bool):
         return 0 if not math.isfinite(ms) or ms < 0 else int(ms / 1000)
     return int(milliseconds(name, ms) / 1000)
@@ -62,7 +62,7 @@ class Settings:
         return out if given else None
 
     def apply(self, handle: StreamHandle) -> None:
-        """Set everything that was asked for; what the platform lacks is left out (PF-06)."""
+        """Set everything that was asked for; what the platform lacks is left out."""
         if self.no_delay:
             handle.set_no_delay(True)
         if self.keep_alive:

@@ -1,4 +1,4 @@
-"""``Socket``: the public face of one connection (spec rows SK, SE, CN-01 to CN-04).
+"""``Socket``: the public face of one connection.
 
 What it does is in ``endpoint.py``; here are the names that users call, what they take and give.
 """
@@ -35,7 +35,7 @@ _S = TypeVar('_S', bound='Socket')
 
 @node_names
 class Socket(TypedSocket):
-    """One connection: TCP, or a Unix-domain socket (SK-01).
+    """One connection: TCP, or a Unix-domain socket.
 
     Made by :func:`connect`, by a server for its 'connection' listeners, or by hand and then
     connected with :meth:`connect`. ``await socket`` waits until it is connected.
@@ -94,7 +94,7 @@ class Socket(TypedSocket):
     ) -> Self: ...
 
     def connect(self, *args: Any, **options: Unpack[ConnectOptions]) -> Self:
-        """Start connecting; returns the socket (CN-01).
+        """Start connecting; returns the socket.
 
         Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
         ``connect(options[, listener])``, or keywords: ``port``, ``host`` (default 'localhost'),
@@ -105,15 +105,15 @@ class Socket(TypedSocket):
 
         Emits 'connect' and 'ready', or 'error' and 'close'. Raises ERR_MISSING_ARGS,
         ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS, ERR_OUT_OF_RANGE at once,
-        and EALREADY or EISCONN if the socket is in use (AM-30). After 'close' the socket may be
-        connected again (CN-03).
+        and EALREADY or EISCONN if the socket is in use. After 'close' the socket may be
+        connected again.
         """
         plain, callback = connect_call('connect', args, dict(options))
         self._connect(plain, callback)
         return self
 
     def reset_and_destroy(self) -> Self:
-        """Close with a TCP reset (SK-33 to SK-36); the peer gets ECONNRESET.
+        """Close with a TCP reset; the peer gets ECONNRESET.
 
         While connecting it happens as soon as the connection is there. A socket that is neither
         is destroyed with ERR_SOCKET_CLOSED. Raises ERR_INVALID_HANDLE_TYPE on a Unix socket.
@@ -135,7 +135,7 @@ class Socket(TypedSocket):
         self.destroy()
 
     def destroy_soon(self) -> None:
-        """Destroy as soon as everything is written; ends the writing side (SK-22)."""
+        """Destroy as soon as everything is written; ends the writing side."""
         if self.writable:
             self.end()
         if self._w & W_FINISHED:
@@ -161,7 +161,7 @@ class Socket(TypedSocket):
     def end(self, callback: OnDone, /) -> Self: ...
 
     def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
-        """Write ``chunk`` (if any), then send a FIN; the peer may go on sending (SK-23).
+        """Write ``chunk`` (if any), then send a FIN; the peer may go on sending.
 
         Forms and errors as ``Writable.end``. While connecting the FIN waits for the connection.
         """
@@ -169,7 +169,7 @@ class Socket(TypedSocket):
         return self
 
     def pause(self) -> Self:
-        """Stop 'data' events; the kernel's buffer fills and the sender slows down (SK-27)."""
+        """Stop 'data' events; the kernel's buffer fills and the sender slows down."""
         self._pause()
         handle = self._handle
         if self._onread is not None and handle is not None:
@@ -178,14 +178,14 @@ class Socket(TypedSocket):
         return self
 
     def resume(self) -> Self:
-        """Go on after :meth:`pause` (SK-37)."""
+        """Go on after :meth:`pause`."""
         if self._onread is not None and self._handle is not None and not self._connecting:
             self._start_reading()
         self._resume()
         return self
 
     def read(self, size: int | None = None, /) -> Any:
-        """Take what is buffered, as ``Readable.read`` (ST-04)."""
+        """Take what is buffered, as ``Readable.read``."""
         if self._onread is not None and self._handle is not None and not self._connecting:
             self._start_reading()
         return self._take(size)
@@ -193,7 +193,7 @@ class Socket(TypedSocket):
     # -- timeout and socket options ---------------------------------------------------------------
 
     def set_timeout(self, timeout: Duration, callback: OnConnect | None = None, /) -> Self:
-        """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity (SK-42 to SK-47).
+        """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity.
 
         The connection is not closed. 0 switches it off, and takes ``callback`` away. ``callback``
         becomes a one-time 'timeout' listener. Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
@@ -220,7 +220,7 @@ class Socket(TypedSocket):
         return self
 
     def set_no_delay(self, no_delay: bool = True, /) -> Self:
-        """Switch Nagle's algorithm off (True) or on (False); remembered until connected (SK-41)."""
+        """Switch Nagle's algorithm off (True) or on (False); remembered until connected."""
         if self._handle is not None:
             self._handle.set_no_delay(bool(no_delay))
         else:
@@ -235,7 +235,7 @@ class Socket(TypedSocket):
         count: int | None = None,
         **options: Any,
     ) -> Self:
-        """Switch keep-alive probes on or off; remembered until connected (SK-39, SK-40, BX-03).
+        """Switch keep-alive probes on or off; remembered until connected.
 
         ``initial_delay`` (ms): silence before the first probe, 0 leaves it as it is; ``interval``
         (ms, default 1000) between probes; ``count`` (default 10) of them. Also one mapping of these
@@ -261,7 +261,7 @@ class Socket(TypedSocket):
         return self
 
     def set_type_of_service(self, tos: int, /) -> Self:
-        """Set IP_TOS or IPV6_TCLASS, 0 to 255; remembered until connected (BX-02).
+        """Set IP_TOS or IPV6_TCLASS, 0 to 255; remembered until connected.
 
         Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, or the system's error.
         """
@@ -274,7 +274,7 @@ class Socket(TypedSocket):
         return self
 
     def get_type_of_service(self) -> int:
-        """The value in force, or the one remembered; 0 by default (BX-02)."""
+        """The value in force, or the one remembered; 0 by default."""
         if self._handle is not None:
             value = self._handle.get_type_of_service()
             if value < 0:
@@ -288,11 +288,11 @@ class Socket(TypedSocket):
         return self._settings
 
     def ref(self) -> Self:
-        """Keep the program alive while open (the default); see ``tailrace.run`` (SK-29)."""
+        """Keep the program alive while open (the default); see ``tailrace.run``."""
         return self._set_ref(True)
 
     def unref(self) -> Self:
-        """Let the program end although this socket is open (SK-48)."""
+        """Let the program end although this socket is open."""
         return self._set_ref(False)
 
     def _set_ref(self, ref: bool) -> Self:
@@ -312,12 +312,12 @@ class Socket(TypedSocket):
 
     @property
     def server(self) -> Any:
-        """The server that accepted this socket, or None (SV-30)."""
+        """The server that accepted this socket, or None."""
         return self._server
 
     @property
     def block_list(self) -> BlockList | None:
-        """The BlockList given to the constructor, or None; may be set (CN-22)."""
+        """The BlockList given to the constructor, or None; may be set."""
         return self._block_list
 
     @block_list.setter
@@ -326,17 +326,17 @@ class Socket(TypedSocket):
 
     @property
     def connecting(self) -> bool:
-        """Whether ``connect()`` is under way (SK-19)."""
+        """Whether ``connect()`` is under way."""
         return self._connecting
 
     @property
     def pending(self) -> bool:
-        """Whether the socket is not connected: not yet, or no more (SK-28)."""
+        """Whether the socket is not connected: not yet, or no more."""
         return self._handle is None or self._connecting
 
     @property
     def ready_state(self) -> str:
-        """'opening', 'open', 'readOnly', 'writeOnly' or 'closed' (SK-51)."""
+        """'opening', 'open', 'readOnly', 'writeOnly' or 'closed'."""
         if self._connecting:
             return 'opening'
         if self.readable:
@@ -345,23 +345,23 @@ class Socket(TypedSocket):
 
     @property
     def timeout(self) -> int | float | None:
-        """What was given to :meth:`set_timeout`, in ms; None if nothing was (SK-47)."""
+        """What was given to :meth:`set_timeout`, in ms; None if nothing was."""
         return self._timeout
 
     @property
     def auto_select_family_attempted_addresses(self) -> list[str] | None:
-        """``'ip:port'`` of each address tried, if there were several to try (SK-14)."""
+        """``'ip:port'`` of each address tried, if there were several to try."""
         found = self._attempted if self._under_way is None else self._under_way.attempted
         return None if found is None else list(found)
 
     @property
     def bytes_read(self) -> int:
-        """Bytes received on this connection (SK-17)."""
+        """Bytes received on this connection."""
         return self._counted[0] if self._handle is None else self._handle.bytes_read
 
     @property
     def bytes_written(self) -> int:
-        """Bytes written on this connection, the queued ones included (SK-18)."""
+        """Bytes written on this connection, the queued ones included."""
         count = self._counted[1] if self._handle is None else self._handle.bytes_written
         if self._held_write is not None:
             data = self._held_write[0]
@@ -375,14 +375,14 @@ class Socket(TypedSocket):
 
     @property
     def buffer_size(self) -> int | None:
-        """Deprecated: :attr:`writable_length`; None before connect() (SK-15)."""
+        """Deprecated: :attr:`writable_length`; None before connect()."""
         warnings.warn('buffer_size: use writable_length', DeprecationWarning, stacklevel=2)
         if self._handle is None and not self._connecting:
             return None
         return self.writable_length
 
     def address(self) -> Record:
-        """Own ``{address, family, port}``; empty without an IP connection (SK-13)."""
+        """Own ``{address, family, port}``; empty without an IP connection."""
         handle = self._handle
         info = handle.get_sock_name() if handle is not None else None
         if info is None:
@@ -403,37 +403,37 @@ class Socket(TypedSocket):
 
     @property
     def local_address(self) -> str | None:
-        """Own IP address; None when not connected, destroyed, or on a Unix socket (SK-24)."""
+        """Own IP address; None when not connected, destroyed, or on a Unix socket."""
         name = self._name(False)
         return None if name is None else str(name[0])
 
     @property
     def local_port(self) -> int | None:
-        """Own port, or None (SK-25)."""
+        """Own port, or None."""
         name = self._name(False)
         return None if name is None else int(name[1])
 
     @property
     def local_family(self) -> str | None:
-        """'IPv4', 'IPv6' or None (SK-26)."""
+        """'IPv4', 'IPv6' or None."""
         name = self._name(False)
         return None if name is None else str(name[2])
 
     @property
     def remote_address(self) -> str | None:
-        """The peer's IP address; None without one; once read it stays (SK-30)."""
+        """The peer's IP address; None without one; once read it stays."""
         name = self._name(True)
         return None if name is None else str(name[0])
 
     @property
     def remote_port(self) -> int | None:
-        """The peer's port, or None (SK-32)."""
+        """The peer's port, or None."""
         name = self._name(True)
         return None if name is None else int(name[1])
 
     @property
     def remote_family(self) -> str | None:
-        """'IPv4', 'IPv6' or None (SK-31)."""
+        """'IPv4', 'IPv6' or None."""
         name = self._name(True)
         return None if name is None else str(name[2])
 
@@ -534,7 +534,7 @@ def create_connection(
 
 
 def create_connection(*args: Any, **options: Unpack[ConnectOptions]) -> Socket:
-    """Make a socket and connect it; returns the socket, which is connecting (MF-10 to MF-15).
+    """Make a socket and connect it; returns the socket, which is connecting.
 
     Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
     ``connect(options[, listener])``, or keywords. The options are those of :class:`Socket` and of
@@ -564,5 +564,5 @@ _ONLY_CONNECT = CONNECT_OPTIONS - {
     'type_of_service',
 }
 
-#: The same function under Node's shorter name (MF-15).
+#: The same function under Node's shorter name.
 connect = create_connection

@@ -152,7 +152,7 @@ if TYPE_CHECKING:
         def on(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, listener: Any = None, /
         ) -> Any:
-            """Adds ``listener`` for ``event`` and returns the emitter.
+            """Add ``listener`` for ``event``; returns the emitter.
 
             Without a listener it is a decorator. A listener may take fewer arguments than the event
             has, and may be a coroutine function, which runs as a task. Raises ERR_INVALID_ARG_TYPE,
@@ -225,7 +225,7 @@ if TYPE_CHECKING:
         def once(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, listener: Any = None, /
         ) -> Any:
-            """Adds ``listener`` for the next ``event`` only; it is removed before it runs.
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs.
 
             Without a listener it is a decorator.
             """
@@ -281,7 +281,7 @@ if TYPE_CHECKING:
         def emit(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, /, *args: Any
         ) -> bool:
-            """Calls the listeners of ``event`` with ``args``, now; True if there were any.
+            """Call the listeners of ``event`` with ``args``, now; True if there were any.
 
             Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
             raises the error.
@@ -297,7 +297,7 @@ if TYPE_CHECKING:
         def write(self, chunk: Chunk, callback: OnDone, /) -> bool: ...
 
         def write(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
-            """Writes ``chunk``: str, or anything bytes-like.
+            """Write ``chunk``: str, or anything bytes-like.
 
             Returns False when the caller should wait for 'drain'; the data is queued anyway.
             ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is

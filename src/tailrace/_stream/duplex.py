@@ -1,4 +1,4 @@
-"""``Duplex``: both sides in one stream, and its simplest descendants (ST-01)."""
+"""``Duplex``: both sides in one stream, and its simplest descendants."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Duplex(Readable, Writable):
         def pipe(
             self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
         ) -> Any:
-            """Send everything to ``dest``; returns ``dest`` (ST-10, ST-11).
+            """Send everything to ``dest``; returns ``dest``.
 
             As ``Readable.pipe``: ``dest`` holds this stream back, and is ended with it unless
             ``end`` is False. Errors are not passed on.

@@ -1,4 +1,4 @@
-"""Node's encodings by Node's names (ST-08, ST-28): text to bytes, and bytes to text in pieces.
+"""Node's encodings by Node's names: text to bytes, and bytes to text in pieces.
 
 Pure functions and small decoders; nothing here knows a stream.
 """

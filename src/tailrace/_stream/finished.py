@@ -1,4 +1,4 @@
-"""When a stream is done (ST-32), and when it may be written again."""
+"""When a stream is done, and when it may be written again."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Watch:
 
 
 def finished(stream: Any, options: Any = None, callback: Any = None, /, **keywords: Any) -> Any:
-    """Learn when ``stream`` is over: read to its end, written to its end, failed or closed (ST-32).
+    """Learn when ``stream`` is over: read to its end, written to its end, failed or closed.
 
     Forms: ``finished(stream, callback)``, ``finished(stream, options, callback)``, or without a
     callback: ``await finished(stream)``. Options (a mapping or keywords): ``readable`` and

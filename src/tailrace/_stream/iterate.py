@@ -1,4 +1,4 @@
-"""``async for chunk in stream`` (ST-13, ST-14)."""
+"""``async for chunk in stream``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of a stream: destroying it, its one error, and 'close' (ST-24 to ST-26, ST-35).
+"""The life of a stream: destroying it, its one error, and 'close'.
 
 The lowest of the compiled layers of a stream, ``life.py`` → ``read.py`` → ``modes.py`` →
 ``write.py``: one chain, so that a Duplex is one object with one layout. It refuses to know chunks
@@ -87,7 +87,7 @@ class Life(EventEmitter):
         fail(self, error, later)
 
     def destroy(self, error: BaseException | None = None) -> Any:
-        """Give up the stream: no more I/O; 'error' (if any), then 'close' (ST-24).
+        """Give up the stream: no more I/O; 'error' (if any), then 'close'.
 
         Returns the stream. Idempotent: later calls, also with errors, change nothing. Unread data
         is dropped, callbacks of waiting writes get ERR_STREAM_DESTROYED or ``error``.
@@ -115,17 +115,17 @@ class Life(EventEmitter):
 
     @property
     def destroyed(self) -> bool:
-        """Whether :meth:`destroy` was called, by the user or by itself (ST-25)."""
+        """Whether :meth:`destroy` was called, by the user or by itself."""
         return bool(self._life & L_DESTROYED)
 
     @property
     def closed(self) -> bool:
-        """Whether the stream has released what it held (ST-25)."""
+        """Whether the stream has released what it held."""
         return bool(self._life & L_CLOSED)
 
     @property
     def errored(self) -> BaseException | None:
-        """The error that ended the stream, or None (ST-25)."""
+        """The error that ended the stream, or None."""
         return self._error
 
 
@@ -165,7 +165,7 @@ def take_error(stream: Life, error: BaseException | None) -> None:
 
 
 def destroy_once(stream: Life, error: BaseException | None) -> None:
-    """Destroy once; later calls, also with errors, change nothing (SK-20)."""
+    """Destroy once; later calls, also with errors, change nothing."""
     if stream._life & L_DESTROYED:
         return
     if stream._w & (W_BUFFERED | W_TO_TELL):

@@ -1,4 +1,4 @@
-"""High-water marks: the defaults and the options that set them (ST-36, MF-03)."""
+"""High-water marks: the defaults and the options that set them."""
 
 from __future__ import annotations
 

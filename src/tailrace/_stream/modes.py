@@ -1,4 +1,4 @@
-"""The reading modes: pause, resume, and the listeners that change them (ST-02, ST-05, ST-08).
+"""The reading modes: pause, resume, and the listeners that change them.
 
 Flowing, stopped or not chosen: see the drawing in ``state.py``. This file refuses to know where
 chunks come from and how they are buffered; that is ``read.py``.
@@ -71,7 +71,10 @@ class ModeSide(ReadSide):
                 begin_listening(self)
 
     def off(self, event: Any, listener: Any, /) -> Any:
-        """Remove ``listener``; without any for 'readable' the mode is chosen anew."""
+        """Remove the most recently added occurrence of ``listener``.
+
+        Unknown listeners are ignored. After the last 'readable' listener the mode is chosen anew.
+        """
         EventEmitter.off(self, event, listener)
         if event == 'readable':
             ticks(self).push(self._update_listening_nt, ())

@@ -103,7 +103,7 @@ class Pipe:
                 dest._fail(error)
 
     def on_unpipe(self, source: Any, info: Any = None) -> None:
-        # The first of several pipes between the same two takes it (ST-12).
+        # The first of several pipes between the same two takes it.
         if source is self.source and isinstance(info, dict) and info['hasUnpiped'] is False:
             info['hasUnpiped'] = True
             self.cleanup()

@@ -1,4 +1,4 @@
-"""``pipeline``: connect streams so that all end together (ST-33), and ``add_abort_signal``.
+"""``pipeline``: connect streams so that all end together, and ``add_abort_signal``.
 
 A stage that is no stream becomes one: an iterable and what a generator function returns are read
 through ``Readable.from_``. Each connection is watched at both ends; the first failure that counts
@@ -199,7 +199,7 @@ def _ignore(_: object = None) -> None:
 
 
 def pipeline(*stages: Any, **keywords: Any) -> Any:
-    """Connect ``stages`` so that they end, and fail, together (ST-33).
+    """Connect ``stages`` so that they end, and fail, together.
 
     ``stages``: two or more, or one list of them: a stream or an iterable first, then Duplex
     streams or asynchronous generator functions ``(source)``, at last a Writable, or a coroutine
@@ -273,7 +273,7 @@ def _start(stages: list[Any], given: dict[str, Any], done: Any) -> tuple[Pipelin
 
 
 def add_abort_signal(signal: Any, stream: Any) -> Any:
-    """Destroy ``stream`` with an AbortError when ``signal`` aborts; returns the stream (ST-34).
+    """Destroy ``stream`` with an AbortError when ``signal`` aborts; returns the stream.
 
     Raises ERR_INVALID_ARG_TYPE.
     """

@@ -1,4 +1,4 @@
-"""The reading side of a stream: buffer, 'data', 'readable', 'end' (ST-03 to ST-09).
+"""The reading side of a stream: buffer, 'data', 'readable', 'end'.
 
 All transitions of ``_r`` are here and in ``modes.py`` (see ``state.py``). This file refuses to
 know where chunks come from: a source gives them to :meth:`ReadSide._push` (or
@@ -119,14 +119,14 @@ class ReadSide(Life):
         return push_chunk(self, chunk)
 
     def _push(self, chunk: Any, encoding: str | None = None) -> bool:
-        """A chunk from the source, or None for its end; False: the buffer is full (ST-09).
+        """A chunk from the source, or None for its end; False: the buffer is full.
 
         A chunk after the end: 'error' ERR_STREAM_PUSH_AFTER_EOF. Text is of ``encoding`` (utf8).
         """
         return push_chunk(self, chunk, encoding)
 
     def _put_back(self, chunk: Any, encoding: str | None = None) -> bool:
-        """Put a chunk in front of what is buffered (ST-09); False: the buffer is full.
+        """Put a chunk in front of what is buffered; False: the buffer is full.
 
         After 'end': 'error' ERR_STREAM_UNSHIFT_AFTER_END_EVENT.
         """
@@ -333,7 +333,7 @@ def ask_source(stream: ReadSide) -> None:
 
 
 def take(stream: ReadSide, size: Any = None) -> Any:
-    """``read(size)``: None when there is not enough (ST-04)."""
+    """``read(size)``: None when there is not enough."""
     if size is None:
         wanted = -1
     else:

@@ -1,4 +1,4 @@
-"""``Readable``: the public reading side (ST-02 to ST-14)."""
+"""``Readable``: the public reading side."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Readable(Framing, Stream):
     if TYPE_CHECKING:
 
         def push(self, chunk: Any, encoding: str | None = None) -> bool:
-            """A chunk from the source, or None for its end; False: the buffer is full (ST-09).
+            """A chunk from the source, or None for its end; False: the buffer is full.
 
             A chunk after the end: 'error' ERR_STREAM_PUSH_AFTER_EOF. Text is of ``encoding``
             (utf8).
@@ -71,7 +71,7 @@ class Readable(Framing, Stream):
             raise NotImplementedError
 
         def unshift(self, chunk: Any, encoding: str | None = None) -> bool:
-            """Put a chunk in front of what is buffered (ST-09); False: the buffer is full.
+            """Put a chunk in front of what is buffered; False: the buffer is full.
 
             After 'end': 'error' ERR_STREAM_UNSHIFT_AFTER_END_EVENT.
             """
@@ -84,19 +84,19 @@ class Readable(Framing, Stream):
     def read(self, size: int | None = None, /) -> Any:
         """Take what is buffered: all of it, or exactly ``size`` units, or None if there is less.
 
-        Once the source has ended, ``read(size)`` gives the rest even if it is shorter (ST-04).
+        Once the source has ended, ``read(size)`` gives the rest even if it is shorter.
         ``read(0)`` takes nothing but may fetch more. Emits 'data' with what it returns. Raises
         ERR_INVALID_ARG_TYPE if ``size`` is no number.
         """
         return self._take(size)
 
     def pause(self) -> Self:
-        """Stop 'data' events until :meth:`resume`; emits 'pause' (ST-05, SK-27)."""
+        """Stop 'data' events until :meth:`resume`; emits 'pause'."""
         self._pause()
         return self
 
     def resume(self) -> Self:
-        """Let data flow; without a 'data' listener it is dropped; emits 'resume' (SK-37)."""
+        """Let data flow; without a 'data' listener it is dropped; emits 'resume'."""
         self._resume()
         return self
 
@@ -105,7 +105,7 @@ class Readable(Framing, Stream):
         return bool(self._r & R_PAUSED or self._r & R_STOPPED)
 
     def set_encoding(self, encoding: str | None = None, /) -> Self:
-        """Give text instead of bytes from now on, decoded across chunk borders (ST-08, SK-38).
+        """Give text instead of bytes from now on, decoded across chunk borders.
 
         ``None`` and empty text mean utf8. What is buffered is converted.
         Raises ERR_UNKNOWN_ENCODING.
@@ -116,7 +116,7 @@ class Readable(Framing, Stream):
     def pipe(
         self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
     ) -> Any:
-        """Send everything to ``dest``; returns ``dest`` (ST-10, ST-11).
+        """Send everything to ``dest``; returns ``dest``.
 
         ``dest`` is paused for as long as its ``write`` says so; it is ended with this stream
         unless ``end`` is False. Errors are not passed on. ``dest`` emits 'pipe' (source).
@@ -126,13 +126,13 @@ class Readable(Framing, Stream):
         return _pipe.pipe(self, dest, end)
 
     def unpipe(self, dest: Any = None, /) -> Any:
-        """Stop sending to ``dest``, or to all; each emits 'unpipe' (ST-12)."""
+        """Stop sending to ``dest``, or to all; each emits 'unpipe'."""
         return _pipe.unpipe(self, dest)
 
     def iterator(
         self, options: Mapping[str, Any] | None = None, /, *, destroy_on_return: bool = True
     ) -> Chunks:
-        """The chunks, for ``async for`` (ST-14).
+        """The chunks, for ``async for``.
 
         With ``destroy_on_return=False`` leaving the loop early leaves the stream usable.
         """
@@ -146,14 +146,14 @@ class Readable(Framing, Stream):
 
     @property
     def readable(self) -> bool:
-        """Whether it is safe to read: False after 'end', an error or destroy (ST-07)."""
+        """Whether it is safe to read: False after 'end', an error or destroy."""
         return not self._r & (R_ABSENT | R_END_EMITTED) and not self._life & (
             L_DESTROYED | L_ERROR_EMITTED
         )
 
     @property
     def readable_flowing(self) -> bool | None:
-        """The mode: True flowing, False stopped, None not chosen yet (ST-02)."""
+        """The mode: True flowing, False stopped, None not chosen yet."""
         return self._flowing()
 
     @property

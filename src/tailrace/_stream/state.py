@@ -5,7 +5,7 @@ A stream has a *life* (``_life``), a reading side (``_r``) and a writing side (`
 in ``write.py``; other files ask. The only crossing: destroying sets ``R_DEAD`` and ``W_DEAD`` so
 that the fast paths see it in the one word they look at.
 
-Reading mode, Node's ``readableFlowing`` (ST-02)::
+Reading mode, Node's ``readableFlowing``::
 
                      on('data'), resume(), pipe()
       neither bit ────────────────────────────────▶ R_FLOW
@@ -16,7 +16,7 @@ Reading mode, Node's ``readableFlowing`` (ST-02)::
 
 The end of reading: ``R_ENDED`` (the source said so) → everything consumed → 'end' →
 ``R_END_EMITTED``. The end of writing: ``W_ENDING`` (``end()`` was called) → everything written →
-``W_FINAL_CALLED`` → 'prefinish' → ``W_FINISHED`` with 'finish'. Both done: destroyed (ST-26).
+``W_FINAL_CALLED`` → 'prefinish' → ``W_FINISHED`` with 'finish'. Both done: destroyed.
 Destroying: ``L_DESTROYED`` → resources released → ``L_CLOSED`` → 'error' if any → 'close'.
 
 Plain ints, because an ``enum.IntFlag`` costs twenty times as much to test.

@@ -112,7 +112,7 @@ class Stream(TypedStream):
             self._follow_signal(check_signal('options.signal', options['signal']))
 
     def _follow_signal(self, signal: AbortSignal) -> None:
-        """Destroy the stream with an AbortError when ``signal`` aborts (ST-34, SK-10)."""
+        """Destroy the stream with an AbortError when ``signal`` aborts."""
 
         def abort(_: Any = None) -> None:
             self.destroy(AbortError(cause=signal.reason))
@@ -195,7 +195,7 @@ class Stream(TypedStream):
             await first_of(self, 'close', error=False)
 
     async def async_dispose(self) -> None:
-        """Destroy the stream, with an AbortError if it is not done, and wait for 'close' (SK-55).
+        """Destroy the stream, with an AbortError if it is not done, and wait for 'close'.
 
         Node's ``[Symbol.asyncDispose]()``; ``async with stream:`` ends with it. The AbortError is
         not raised here, and does not need a listener.

@@ -63,7 +63,7 @@ class Machine(NamedTuple):
 
 _MODE = R_FLOW | R_STOPPED | R_LISTENING
 
-#: Who moves the data: Node's ``readableFlowing`` (ST-02).
+#: Who moves the data: Node's ``readableFlowing``.
 READING = Machine(
     'reading',
     '_r',
@@ -117,7 +117,7 @@ WRITING = Machine(
     ),
 )
 
-#: The way out; ``destroy()`` begins it, and by itself the end of both sides (ST-26).
+#: The way out; ``destroy()`` begins it, and by itself the end of both sides.
 LIFE = Machine(
     'life',
     '_life',

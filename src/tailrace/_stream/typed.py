@@ -80,7 +80,7 @@ if TYPE_CHECKING:
         def on(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def on(self, event: Any, listener: Any = None, /) -> Any:
-            """Adds ``listener`` for ``event`` and returns the emitter.
+            """Add ``listener`` for ``event``; returns the emitter.
 
             Without a listener it is a decorator. A listener may take fewer arguments than the event
             has, and may be a coroutine function, which runs as a task. Raises ERR_INVALID_ARG_TYPE,
@@ -123,7 +123,7 @@ if TYPE_CHECKING:
         def once(self, event: Any, /) -> Callable[[_F], _F]: ...
 
         def once(self, event: Any, listener: Any = None, /) -> Any:
-            """Adds ``listener`` for the next ``event`` only; it is removed before it runs.
+            """Add ``listener`` for the next ``event`` only; it is removed before it runs.
 
             Without a listener it is a decorator.
             """
@@ -149,7 +149,7 @@ if TYPE_CHECKING:
         def emit(self, event: Any, /, *args: Any) -> bool: ...
 
         def emit(self, event: Any, /, *args: Any) -> bool:
-            """Calls the listeners of ``event`` with ``args``, now; True if there were any.
+            """Call the listeners of ``event`` with ``args``, now; True if there were any.
 
             Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
             raises the error.
@@ -161,15 +161,15 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def prepend_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Adds ``listener`` before all others of ``event``."""
+            """Add ``listener`` before all others of ``event``."""
             raise NotImplementedError
 
         def prepend_once_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Adds ``listener`` before all others, for the next ``event`` only."""
+            """Add ``listener`` before all others, for the next ``event`` only."""
             raise NotImplementedError
 
         def off(self, event: Any, listener: Callable[..., object], /) -> Self:
-            """Removes the most recently added occurrence of ``listener``."""
+            """Remove the most recently added occurrence of ``listener``."""
             raise NotImplementedError
 
         def remove_listener(self, event: Any, listener: Callable[..., object], /) -> Self:
@@ -177,11 +177,11 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def remove_all_listeners(self, event: Any = None, /) -> Self:
-            """Removes the listeners of ``event``, or all of them."""
+            """Remove the listeners of ``event``, or all of them."""
             raise NotImplementedError
 
         def set_max_listeners(self, n: float, /) -> Self:
-            """Warns when one event gets more than ``n`` listeners; 0 or infinity: never."""
+            """Warn when one event gets more than ``n`` listeners; 0 or infinity: never."""
             raise NotImplementedError
 
         # Node's spellings; as methods, because EventEmitter declares their types.
@@ -210,7 +210,7 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def destroy(self, error: BaseException | None = None) -> Self:
-            """Gives up the stream: no more I/O; 'error' (if any), then 'close'."""
+            """Give up the stream: no more I/O; 'error' (if any), then 'close'."""
             raise NotImplementedError
 
 else:

@@ -1,4 +1,4 @@
-"""``Writable``: the public writing side (ST-15 to ST-23)."""
+"""``Writable``: the public writing side."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Writable(Stream):
             Returns False when the caller should wait for 'drain'; the data is queued all the same.
             ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is
             written, or with the error that prevented it. Raises ERR_INVALID_ARG_TYPE,
-            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING. (ST-15, SK-49, SK-50)
+            ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING.
             """
             raise NotImplementedError
 
@@ -75,7 +75,7 @@ class Writable(Stream):
     def end(self, chunk: Any, callback: OnDone, /) -> Self: ...
 
     def end(self, chunk: Any = None, encoding: Any = None, callback: Any = None) -> Self:
-        """Write nothing after ``chunk`` (if any); then 'finish' (ST-16, ST-17, SK-23).
+        """Write nothing after ``chunk`` (if any); then 'finish'.
 
         Forms: ``end()``, ``end(callback)``, ``end(chunk)``, ``end(chunk, callback)``,
         ``end(chunk, encoding, callback)``. The callback gets None at 'finish', or the error that
@@ -86,7 +86,7 @@ class Writable(Stream):
         return self
 
     def cork(self) -> None:
-        """Keep writes in memory until :meth:`uncork` was called as often (ST-21)."""
+        """Keep writes in memory until :meth:`uncork` was called as often."""
         self._do_cork()
 
     def uncork(self) -> None:
@@ -94,7 +94,7 @@ class Writable(Stream):
         self._do_uncork()
 
     def set_default_encoding(self, encoding: str, /) -> Self:
-        """The encoding of text given without one (ST-22). Raises ERR_UNKNOWN_ENCODING."""
+        """The encoding of text given without one. Raises ERR_UNKNOWN_ENCODING."""
         self._w_encoding = canonical(encoding)
         return self
 
@@ -112,7 +112,7 @@ class Writable(Stream):
 
     @property
     def writable(self) -> bool:
-        """Whether it is safe to write: False after end(), an error or destroy (ST-23)."""
+        """Whether it is safe to write: False after end(), an error or destroy."""
         return self._can_write()
 
     @property

@@ -1,4 +1,4 @@
-"""The writing side of a stream: order, backpressure, cork, end (ST-15 to ST-23, ST-27).
+"""The writing side of a stream: order, backpressure, cork, end.
 
 All transitions of ``_w`` are here (see ``state.py``). This file refuses to know where bytes go.
 They leave through one of two doors:
@@ -122,7 +122,7 @@ class WriteSide(ModeSide):
         ``encoding`` is for text, by default utf8. ``callback(error)`` runs when the chunk is
         written, or with the error that prevented it; always later, in the order of the writes.
         Raises ERR_INVALID_ARG_TYPE, ERR_STREAM_NULL_VALUES or ERR_UNKNOWN_ENCODING.
-        (ST-15, ST-18, ST-19, SK-49, SK-50)
+
         """
         # Fast path: bytes, nobody to call back, nothing before it: one call of the sink, no
         # change of state (counted in bench/experiments/README.md).
@@ -251,7 +251,7 @@ def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, st
         chunk = encode(chunk, name)
     elif type(chunk) is not bytes:
         try:
-            # A snapshot: the caller may change a bytearray while it waits (GEN-14).
+            # A snapshot: the caller may change a bytearray while it waits.
             chunk = bytes(memoryview(chunk))
         except TypeError:
             bad_type('chunk', 'a string or bytes-like', chunk)
@@ -365,7 +365,7 @@ def write_failed_nt(stream: WriteSide, error: BaseException, done: Done | None) 
 
 
 def write_buffered(stream: WriteSide) -> None:
-    """Write out what waits, as one vectored write where that is possible (ST-21)."""
+    """Write out what waits, as one vectored write where that is possible."""
     if stream._w & (W_CORKED | W_FLUSHING) or stream._life & L_DESTROYED:
         return
     buffer = stream._w_buf
