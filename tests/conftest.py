@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import logging
 import os
 import sys
 import threading
@@ -97,13 +98,16 @@ def loop_factory(request: pytest.FixtureRequest, loop_kind: str) -> Factory:
 class Run:
     """Callable that runs a coroutine function on a fresh loop of the kind under test.
 
-    ``unhandled`` collects what reached the loop's exception handler. A test that wants such a
-    failure takes it out of the list; what is still there at the end fails the test.
+    ``unhandled`` collects what reached the loop's exception handler, and failures of connections
+    that were logged. A test that wants such a failure takes it out of the list; what is still there
+    at the end fails the test.
     """
 
     def __init__(self, factory: Factory) -> None:
         self.factory = factory
         self.unhandled: list[dict[str, Any]] = []
+        #: What else the package logs: ordinary endings at debug level, warnings.
+        self.logged: list[logging.LogRecord] = []
 
     def __call__(
         self,
@@ -117,6 +121,18 @@ class Run:
 
     def note(self, context: dict[str, Any]) -> None:
         self.unhandled.append(context)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take what the package logs."""
+        if record.levelno >= logging.ERROR and record.exc_info is not None:
+            self.note({'message': record.getMessage(), 'exception': record.exc_info[1]})
+        else:
+            self.logged.append(record)
+
+    def endings(self) -> list[Any]:
+        """The errors of connections that the peer has ended, as they were logged."""
+        records = [one for one in self.logged if one.levelno == logging.DEBUG]
+        return [one.args[-1] for one in records if isinstance(one.args, tuple)]
 
     @staticmethod
     async def guarded(
@@ -138,7 +154,14 @@ class Run:
 def run(loop_factory: Factory) -> Iterator[Run]:
     """Runs coroutine functions on the loop under test; see ``Run``."""
     runner = Run(loop_factory)
+    handler = logging.Handler()
+    handler.emit = runner.emit  # type: ignore[method-assign]
+    logger = logging.getLogger('tailrace')
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
     yield runner
+    logger.setLevel(logging.NOTSET)
+    logger.removeHandler(handler)
     if runner.unhandled:
         pytest.fail(f'unhandled in the loop: {runner.unhandled}')
 

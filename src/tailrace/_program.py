@@ -5,14 +5,18 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _running
 from ._handles.selector import new_event_loop
 from ._net.defaults import parse_flags
+from ._net.failing import check_policy
+from ._runtime import is_coroutine
 
 if TYPE_CHECKING:
     import asyncio
+
+    from ._net.server_types import OnFailure
 
 __all__ = ['main', 'run']
 
@@ -34,6 +38,7 @@ def run(
     main: Callable[[], Any] | Coroutine[Any, Any, Any] | None = None,
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    on_error: OnFailure | Literal['log', 'raise'] | None = None,
 ) -> Any:
     """Run a program as Node does, and return what ``main`` returns.
 
@@ -41,6 +46,11 @@ def run(
     ``main`` is done and no ref'd server, socket, timer or request is left. An exception that
     nobody catches (in a listener, a timer, a tick, or an 'error' event without a listener) ends it
     and comes out here.
+
+    Not so the failure of one connection that a server has accepted, which ends that connection and
+    is logged (see ``Server.on_error``). ``on_error`` is the policy of all servers that have none of
+    their own: 'log' (the default), a function that is called with (error, socket), or 'raise':
+    Node's rule, by which such a failure ends the program too.
 
     ``loop_factory`` makes the event loop, by default an ``asyncio.SelectorEventLoop``; for example
     ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError
@@ -50,7 +60,13 @@ def run(
     import asyncio
 
     try:
-        return _running.run(main, loop_factory or new_event_loop)
+        check_policy('on_error', on_error)
+    except Exception:
+        if is_coroutine(main):
+            main.close()
+        raise
+    try:
+        return _running.run(main, loop_factory or new_event_loop, on_error)
     except KeyboardInterrupt as interrupt:
         # What asyncio shows above it, the cancellation of its own task, tells a user nothing.
         if isinstance(interrupt.__context__, asyncio.CancelledError):

@@ -22,6 +22,7 @@ __all__ = ['run', 'settled']
 def run(
     main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    on_error: Any = None,
 ) -> Any:
     """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
     import asyncio
@@ -34,7 +35,14 @@ def run(
     try:
         with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
             runtime.owned = True
+            runtime.as_node = main is None
+            runtime.on_error = on_error
             return runner.run(_until_idle(runtime, main))
+    except BaseException:
+        # Nothing of the program runs any more, so it cannot close them itself.
+        if runtime.engine is not None:
+            runtime.engine.abandon()
+        raise
     finally:
         runtime.owned = False
         runtime.dead = True

@@ -74,12 +74,14 @@ class Runtime(Ticks):
         '_immediates',
         '_sequence',
         '_waiting',
+        'as_node',
         'clock',
         'engine',
         'failure',
         'frozen',
         'holders',
         'loop',
+        'on_error',
         'on_idle',
         'owned',
         'tasks',
@@ -92,6 +94,10 @@ class Runtime(Ticks):
         self.engine: Any = None
         #: Whether :func:`run` runs the loop, so that an exception ends the program.
         self.owned: bool = False
+        #: Whether :func:`run` was given no main: the program is written as for Node.
+        self.as_node: bool = False
+        #: What :func:`run` was told to do when one accepted connection fails; None: nothing.
+        self.on_error: Any = None
         self.failure: BaseException | None = None
         #: What keeps the program alive → since when (time.monotonic).
         self.holders: dict[Holder, float] = {}
@@ -138,7 +144,13 @@ class Runtime(Ticks):
         Immediate(self, fn, args)
 
     def uncaught(self, error: Exception, source: object = None) -> None:
-        """An exception nobody caught: end the program, or tell the loop's owner."""
+        """An exception nobody caught: end the program, or tell the loop's owner.
+
+        A ``source`` that has a ``take_blame(error)`` deals with it alone if that returns True.
+        """
+        blame: Any = getattr(source, 'take_blame', None)
+        if blame is not None and blame(error):
+            return
         if self.owned:
             self.die(error)
             return
@@ -255,7 +267,7 @@ class Runtime(Ticks):
     def _run_immediates(self) -> None:
         batch, self._immediates = self._immediates, []
         for immediate in batch:
-            self.enter(immediate.fire, (), None)
+            self.enter(immediate.fire, (), immediate.source())
 
 
 _local = threading.local()
@@ -500,6 +512,10 @@ class Immediate:
         self._refed = True
         runtime.hold(self)
         runtime.add_immediate(self)
+
+    def source(self) -> object:
+        """What an exception of the callback is blamed on: the object whose method it is."""
+        return getattr(self._fn, '__self__', None)
 
     def fire(self) -> None:
         """Call the callback, once."""

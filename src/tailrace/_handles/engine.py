@@ -15,6 +15,7 @@ This file refuses to know what a descriptor stands for, and what the functions d
 
 from __future__ import annotations
 
+import gc
 import select
 from collections import deque
 from collections.abc import Callable
@@ -65,6 +66,9 @@ class Watched:
         self.owner: object = None
         #: READ and WRITE bits; written by the engine only.
         self.watching = 0
+
+    def abandon(self) -> None:
+        """Close: the program that it belongs to has failed."""
 
     def ready_to_read(self) -> None:
         """The descriptor is readable, at its end, or in error.
@@ -244,6 +248,14 @@ class Engine:
         finally:
             runtime.inside = False
         return foreign
+
+    def abandon(self) -> None:
+        """Close every handle of the runtime: its program has failed."""
+        # A registry of those that are not watched (paused, bound) would cost every connection; each
+        # handle knows its runtime, and this happens once.
+        for one in gc.get_referrers(self.runtime):
+            if isinstance(one, Watched):
+                one.abandon()
 
     # -- a little later ---------------------------------------------------------------------
 

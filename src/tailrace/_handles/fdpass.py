@@ -189,6 +189,9 @@ class FdPipe(Pipe):
 
     # -- closing ----------------------------------------------------------------------------
 
+    def abandon(self) -> None:
+        self.close()
+
     def close(self, done: Callable[[], object] | None = None) -> None:
         self._parcels.clear()
         self._close_received()

@@ -258,6 +258,9 @@ class Listener(Watched):
             os.close(self._spare)
             self._spare = -1
 
+    def abandon(self) -> None:
+        self.close()
+
     def close(self, done: Callable[[], object] | None = None) -> None:
         source = self.owner
         if self._sock is not None:

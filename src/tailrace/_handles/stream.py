@@ -256,6 +256,9 @@ class Stream(Receiver):
 
     # -- closing (rule 4) -------------------------------------------------------------------
 
+    def abandon(self) -> None:
+        self.close()
+
     def close(self, done: Callable[[], object] | None = None) -> None:
         engine = self._engine
         source = self.owner

@@ -333,7 +333,10 @@ class Endpoint(Duplex):
             self._idle.watch(self._handle)
 
     def _expired(self) -> None:
-        self.emit('timeout')
+        try:
+            self.emit('timeout')
+        except Exception as error:
+            self._run().uncaught(error, self)
 
     def _connected(self, handle: StreamHandle) -> None:
         """The connection is there: 'connect' (for which what had to wait listens too), 'ready'."""

@@ -83,6 +83,7 @@ SERVER_OPTIONS = frozenset(
         'keep_alive_initial_delay',
         'max_connections',
         'no_delay',
+        'on_error',
         'pause_on_connect',
     }
 )

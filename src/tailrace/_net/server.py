@@ -18,7 +18,7 @@ from .._names import Record, node_names
 from .._stream.marks import get_default_high_water_mark, mark_of
 from .._validate import bad_type, check_number
 from .._waiting import first_of
-from ..errors import state_error, system_error
+from ..errors import state_error
 from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
@@ -58,9 +58,12 @@ class Server(TypedServer):
     False), ``pause_on_connect`` (default False), ``no_delay``, ``keep_alive`` (default False),
     ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes, default 65536),
     ``block_list``, ``max_connections`` (default None: no limit). They are attributes too; changing
-    one affects later connections. ``listener(socket)`` is called for each connection; a
-    coroutine function runs as a task, and if it fails its socket is destroyed with the error.
-    Raises ERR_INVALID_ARG_TYPE.
+    one affects later connections. ``on_error`` (default None) is
+    the policy for a connection that fails, see :meth:`on_error`.
+
+    ``listener(socket)`` is called for each connection; a coroutine function runs as a task. If it
+    fails, its socket is destroyed with the error, which is logged unless the socket has an 'error'
+    listener; the server goes on. Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
 
     Events: 'listening', 'connection' (socket), 'drop' (data), 'reject' (data), 'error' (error),
     'close'.
@@ -125,7 +128,9 @@ class Server(TypedServer):
         self._sent_to_children = False
         self._refed = True
         self._init_serving()
+        self._init_failing(opts.get('on_error'))
         if callback is not None:
+            self._has_handler = True
             self.on('connection', callback)
 
     # -- listening --------------------------------------------------------------------------------
@@ -311,10 +316,18 @@ class Server(TypedServer):
         try:
             self.emit('connection', sock)
         except Exception as error:
-            # Blamed on the connection, not on the server: elsewhere than under tailrace.run() the
-            # one is destroyed and the other goes on (design, section 2).
-            handle.runtime.uncaught(error, sock)
+            self._listener_failed(sock, error)
         self._announced = None
+
+    def _listener_failed(self, sock: Socket, error: Exception) -> None:
+        """A plain handler of the connection has raised."""
+        runtime = _runtime.current()
+        if runtime.as_node and not self._has_handler and self._on_error is runtime.on_error is None:
+            # A listener that was added with on(), in a program that tailrace.run() runs without a
+            # main: written as for Node, where this ends the program, and recorded so (GEN-12).
+            runtime.die(error)
+        elif not self._connection_failed(sock, error):
+            runtime.uncaught(error, sock)
 
     def _blocked(self, handle: StreamHandle) -> bool:
         peer = handle.get_peer_name()
@@ -357,9 +370,6 @@ class Server(TypedServer):
         """That child has ended, or holds none any more and never will."""
         if holder in self._holders:
             self._holders.remove(holder)
-
-    def _accept_failed(self, code: int) -> None:
-        self.emit('error', system_error(code, 'accept'))
 
     @overload
     def get_connections(self, callback: None = None) -> Coroutine[Any, Any, int]: ...

@@ -6,7 +6,7 @@ Beside ``option_types.py``, because these speak of sockets, which are made of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .._addr import BlockList
 
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from .socket import Socket
 
     OnConnection: TypeAlias = Callable[[Socket], object] | Callable[[], object]
+    #: What ``Server.on_error`` calls, plain or a coroutine function.
+    OnFailure: TypeAlias = (
+        Callable[[BaseException, Socket], object]
+        | Callable[[BaseException], object]
+        | Callable[[], object]
+    )
     #: The count is None after an error.
     OnCount: TypeAlias = Callable[[Exception | None, Any], object] | OnDone
 
-__all__ = ['OnConnection', 'OnCount', 'ServerOptions']
+__all__ = ['OnConnection', 'OnCount', 'OnFailure', 'ServerOptions']
 
 
 class ServerOptions(TypedDict, total=False):
@@ -33,4 +39,5 @@ class ServerOptions(TypedDict, total=False):
     keep_alive_initial_delay: Duration | None
     max_connections: float | None
     no_delay: bool | None
+    on_error: OnFailure | Literal['log', 'raise'] | None
     pause_on_connect: bool | None

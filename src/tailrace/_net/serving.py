@@ -16,7 +16,7 @@ from .._stream.stream import Stream
 from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
-from ..events import EventEmitter
+from .failing import GONE, Failing, is_ours, leaves
 
 if TYPE_CHECKING:
     from .._handles import ListenHandle
@@ -25,13 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ['Connections', 'Serving']
 
-#: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
-_GONE = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
-_PACKAGE = __name__.partition('.')[0] + '.'
-
 
 @node_names
-class Serving(EventEmitter):
+class Serving(Failing):
     """The part of :class:`Server` that deals with coroutines; not used by itself."""
 
     if TYPE_CHECKING:
@@ -190,10 +186,10 @@ class Handling:
     turns of the loop later: what it awaited of the socket has told it by then, and a handler that
     ends with the connection is not disturbed. When the handler returns, nothing is done to the
     socket: it may have listeners. When it fails, the socket is destroyed with its error, which
-    thereby goes to the socket's 'error' listeners, or is uncaught. That the connection broke while
-    the handler used it is reported once, to listeners or to the loop's owner, and ends no program;
-    that the program itself destroyed it is no news. A handler that somebody else cancels leaves no
-    connection behind.
+    thereby goes to the socket's 'error' listeners; where there is none, the server's ``on_error``
+    says what happens (``failing.py``). That the connection broke while the handler used it is
+    reported once; that the program itself destroyed it is no news. A handler that somebody else
+    cancels leaves no connection behind.
     """
 
     __slots__ = ('_server', '_sock', '_task')
@@ -230,35 +226,27 @@ class Handling:
             sock.destroy()
 
     def _failed(self, error: Exception) -> None:
-        sock = self._sock
+        server, sock = self._server, self._sock
+        policy = server._policy()
+        heard = not all(map(is_ours, sock.listeners('error')))
         if not sock.destroyed:
-            sock.destroy(error)
+            if heard or policy == 'raise':
+                sock.destroy(error)
+            else:
+                server._connection_failed(sock, error)
             return
-        causes = [one for one in _leaves(error) if getattr(one, 'code', None) not in _GONE]
+        causes = [one for one in leaves(error) if getattr(one, 'code', None) not in GONE]
         if causes and all(one is sock.errored for one in causes):
             # The connection broke under a handler that did not catch it: news, but no reason to
             # end a program that serves others. ECANCELED: the program itself destroyed it.
-            heard = not all(map(_is_ours, sock.listeners('error')))
-            if not heard and getattr(causes[0], 'code', None) != 'ECANCELED':
-                _runtime.current().report(causes[0], sock)
-        elif causes:
+            if heard or getattr(causes[0], 'code', None) == 'ECANCELED':
+                return
+            if policy == 'raise':
+                _runtime.current().report(cast('Exception', causes[0]), sock)
+            else:
+                server._report(sock, causes[0], policy)
+        elif causes and not server._connection_failed(sock, error):
             raise error
-
-
-def _leaves(error: Exception) -> list[Exception]:
-    """What a task group of the handler wraps; one error by itself is its own."""
-    if isinstance(error, ExceptionGroup):
-        group = cast('ExceptionGroup[Exception]', error)
-        return [leaf for one in group.exceptions for leaf in _leaves(one)]
-    return [error]
-
-
-def _is_ours(function: Callable[..., Any]) -> bool:
-    """Whether a listener belongs to an awaitable of this package, which raises what it hears."""
-    # A compiled method has no module of its own; the class of its object has.
-    owner = cast('object', getattr(function, '__self__', None))
-    module: str = getattr(function, '__module__', None) or type(owner).__module__
-    return module.startswith(_PACKAGE)
 
 
 class Arrivals:

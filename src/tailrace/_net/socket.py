@@ -15,7 +15,7 @@ from .._stream.encodings import encode
 from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import MAX_TIMEOUT, check_callable, check_int, is_mapping, milliseconds
-from .._waiting import first_of
+from .._waiting import as_exception, first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
 from .endpoint import checked_block_list
@@ -436,6 +436,25 @@ class Socket(TypedSocket):
         """'IPv4', 'IPv6' or None."""
         name = self._name(True)
         return None if name is None else str(name[2])
+
+    # -- failing ----------------------------------------------------------------------------------
+
+    def take_blame(self, error: Exception) -> bool:
+        """A listener of this socket has raised; whether that is dealt with (see ``failing.py``)."""
+        server = self._server
+        return server is not None and bool(server._connection_failed(self, error))
+
+    def _unheard(self, args: tuple[Any, ...]) -> None:
+        server = self._server
+        error = as_exception(args[0] if args else None)
+        if server is None or not server._connection_failed(self, error):
+            super()._unheard(args)
+
+    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
+        server = self._server
+        too_late = event == 'error' or bool(self._life & L_DESTROYED)
+        if not (too_late and server is not None and server._connection_failed(self, error)):
+            super()._rejected(error, event, args)
 
     def __repr__(self) -> str:
         words = [type(self).__name__]

@@ -184,7 +184,10 @@ class Link(WriteSide):
         if handle is not None:
             self._counted = (handle.bytes_read, handle.bytes_written)
             names = self._names
-            self._names = [None, None if names is None else names[1]]
+            peer = None if names is None else names[1]
+            if peer is None and error is not None and self._server is not None:
+                peer = handle.get_peer_name()  # for the report
+            self._names = [None, peer]
             if not (self._reset_asked and handle.reset(closed) == 0):
                 handle.close(closed)
             self._reset_asked = False

@@ -271,7 +271,7 @@ def write_any(
 ) -> bool:
     if error is not None:
         if done is not None:
-            ticks(stream).push(done, (error,))
+            ticks(stream).push(done, (error,), stream)
         fail(stream, error, True)
         return False
     stream._pending += 1
@@ -449,9 +449,9 @@ def end_writing(stream: WriteSide, chunk: Any, encoding: Any, callback: Any) -> 
             # Node 24 never calls it here; ST-16 says that it is told.
             error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
         if error is not None:
-            ticks(stream).push(done, (error,))
+            ticks(stream).push(done, (error,), stream)
         elif stream._w & W_FINISHED:
-            ticks(stream).push(done, ())
+            ticks(stream).push(done, (), stream)
         else:
             if stream._end_callbacks is None:
                 stream._end_callbacks = []
