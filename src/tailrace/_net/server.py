@@ -324,7 +324,7 @@ class Server(TypedServer):
         runtime = _runtime.current()
         if runtime.as_node and not self._has_handler and self._on_error is runtime.on_error is None:
             # A listener that was added with on(), in a program that tailrace.run() runs without a
-            # main: written as for Node, where this ends the program, and recorded so (GEN-12).
+            # main: written as for Node, where this ends the program, and recorded so.
             runtime.die(error)
         elif not self._connection_failed(sock, error):
             runtime.uncaught(error, sock)
