@@ -45,7 +45,16 @@ def test_mf20_mf21_ipv4(text: str) -> None:
 @pytest.mark.parametrize('text', NO)
 def test_mf23_no_address(text: str) -> None:
     assert (is_ip(text), is_ipv4(text), is_ipv6(text)) == (0, False, False)
-    assert (number_v4(text), number_v6(text)) == (-1, -1)
+    address, zone, _ = text.partition('%')
+    if not zone or is_ip(address) != 6:
+        assert (number_v4(text), number_v6(text)) == (-1, -1)
+
+
+def test_bl13_a_zone_of_any_text_is_dropped_from_a_number() -> None:
+    # As Node's rules and socket addresses read it; is_ip is stricter.
+    for zone in ('', 'eth0', 'a b', '\xe9', 'eth0%eth1', 'a/b'):
+        assert number_v6(f'::1%{zone}') == 1
+    assert number_v6('::1%a\0') == -1
 
 
 @pytest.mark.parametrize(

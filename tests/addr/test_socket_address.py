@@ -55,7 +55,7 @@ def test_sa03_address() -> None:
     assert code_of(address='1.2.3.4', family='ipv6') == 'ERR_INVALID_ADDRESS'
     for bad in ('', '1.2.3', '01.2.3.4', '1.2.3.4\n', '1.2.3.4\0', 'localhost', '1.2.3.4%lo'):
         assert code_of(address=bad) == 'ERR_INVALID_ADDRESS', bad
-    for bad in ('::1%', '::1%a b', '[::1]', '::1\0'):
+    for bad in ('[::1]', '::1\0'):
         assert code_of(address=bad, family='ipv6') == 'ERR_INVALID_ADDRESS', bad
     for wrong in (1, b'1.2.3.4', ['1.2.3.4']):
         assert code_of(address=wrong) == 'ERR_INVALID_ARG_TYPE', wrong
@@ -77,10 +77,20 @@ def test_sa05_am32_flowlabel() -> None:
     assert SocketAddress(family='ipv6', flowlabel=0xFFFFF).flowlabel == 0xFFFFF
     assert SocketAddress(flowlabel=12345).flowlabel == 0
     for family in ('ipv4', 'ipv6'):
-        for bad in (-1, 0x100000, 1.5, float('nan'), float('inf')):
+        for bad in (-1, 2**32, 1.5, float('nan'), float('inf')):
             assert code_of(family=family, flowlabel=bad) == 'ERR_OUT_OF_RANGE', bad
         for wrong in ('x', '5', True, []):
             assert code_of(family=family, flowlabel=wrong) == 'ERR_INVALID_ARG_TYPE', wrong
+
+    # IPv4 has no flow label, so that it is too long for one does not matter.
+    assert SocketAddress(flowlabel=0x100000).flowlabel == 0
+    assert code_of(family='ipv6', flowlabel=0x100000) == 'ERR_OUT_OF_RANGE'
+
+
+def test_sa03_the_address_is_read_last() -> None:
+    assert code_of(address='bad', port=-1) == 'ERR_SOCKET_BAD_PORT'
+    assert code_of(address='bad', flowlabel=-1) == 'ERR_OUT_OF_RANGE'
+    assert code_of(address=5, port=-1) == 'ERR_INVALID_ARG_TYPE'
 
 
 def test_sa06_port() -> None:

@@ -31,7 +31,12 @@ _from_bytes = int.from_bytes
 _MAPPED_END = MAPPED | MASK32
 _PREFIXES = {str(n): n for n in range(129)}
 _is_whole = re.compile(r'0|-?[1-9][0-9]*').fullmatch
-_rule_matches = re.compile(r'(Address|Subnet|Range): IPv([46]) ([^ ]+)').fullmatch
+_V4, _V6 = r'[0-9]{1,3}(?:\.[0-9]{1,3}){3}', r'[0-9a-fA-F:][0-9a-fA-F:.]{0,44}'
+#: Kind, family, address, and the prefix or the other end; found anywhere in the text.
+_rule_in = re.compile(
+    rf'Address: IPv4 ({_V4})|Subnet: IPv4 ({_V4})/([0-9]{{1,3}})|Range: IPv4 ({_V4})-({_V4})'
+    rf'|Address: IPv6 ({_V6})|Subnet: IPv6 ({_V6})/([0-9]{{1,3}})|Range: IPv6 ({_V6})-({_V6})'
+).search
 _T = TypeVar('_T')
 
 
@@ -46,7 +51,8 @@ class BlockList:
     address that is text, ``'ipv4'`` (default) or ``'ipv6'`` in any case, and is ignored for a
     SocketAddress, whose port and flow label play no role. A zone is ignored. The
     IPv4-mapped IPv6 addresses ``::ffff:a.b.c.d`` and their IPv4 addresses are the same addresses,
-    in rules and in checks.
+    in rules and in checks. An IPv6 range counts for IPv4 addresses only if both of its ends are
+    such addresses, an IPv6 subnet if it lies among them or contains them all.
 
     Unless a method says otherwise, it raises ERR_INVALID_ARG_TYPE for an address that is neither
     text nor SocketAddress and for a ``type`` that is no text, ERR_INVALID_ARG_VALUE
@@ -207,7 +213,9 @@ class BlockList:
     def _check_v6(self, number: int) -> bool:
         if number > _MAPPED_END or 0 <= number < MAPPED:
             return self._rules.cover_v6.covers(number)
-        return number >= 0 and self._rules.cover_v4.covers(number & MASK32)
+        return number >= 0 and (
+            self._rules.cover_v4.covers(number & MASK32) or self._rules.cover_v6.covers(number)
+        )
 
     def _check_text(self, host: str) -> bool:
         """Whether an address of either family, as ``getpeername`` gives it, is blocked."""
@@ -254,12 +262,12 @@ class BlockList:
     def from_json(self, data: str | list[str] | tuple[str, ...]) -> None:
         """Add the rules in a list of rule texts, or in its JSON text, all or none.
 
-        A text that is no rule is skipped, as in Node. The rules are added in the order of the list,
-        so the first of them becomes the oldest in :attr:`rules`.
+        A text without a rule in it is skipped, as in Node. The rules are added in the order of the
+        list, so the first of them becomes the oldest in :attr:`rules`.
 
         Raises ERR_INVALID_ARG_TYPE for anything but a list of text, ERR_INVALID_ARG_VALUE for text
         that is no JSON or a range that runs backwards, ERR_OUT_OF_RANGE for a prefix that is too
-        long.
+        long, ERR_INVALID_ADDRESS for what only looks like an address.
         """
         items: object = data
         if isinstance(data, str):
@@ -335,7 +343,7 @@ def _read_cidr(cidr: str) -> tuple[int, int]:
         bad_type('cidr', 'text such as 10.0.0.0/8', cidr)
     net, slash, digits = cidr.rpartition('/')
     prefix = _PREFIXES.get(digits, -1)
-    if prefix < 0 and (not slash or _is_whole(digits) is None):
+    if not slash or (prefix < 0 and _is_whole(digits) is None):
         bad_value('cidr', 'an address and a prefix such as 10.0.0.0/8', cidr)
     if ':' in net:
         family, bits, number = 6, 128, number_v6(net)
@@ -365,25 +373,19 @@ def _is_list(value: object) -> TypeGuard[Sequence[object]]:
 
 
 def _put_rule(batch: Batch, text: str) -> None:
-    """Put the rule with this text into a batch; skip what is no rule."""
-    found = _rule_matches(text.strip())
+    """Put the rule in this text into a batch; skip what looks like none."""
+    found = _rule_in(text)
     if found is None:
         return
-    kind, family, what = found.groups()
-    number = number_v4 if family == '4' else number_v6
+    kind, family = found[0].split(': IPv')
+    type = 'ipv' + family[0]
+    what = [group for group in found.groups() if group is not None]
     if kind == 'Address':
-        key = number(what)
-        if key >= 0:
-            batch.put('Address', int(family), key)
-        return
-    left, _, right = what.partition('/' if kind == 'Subnet' else '-')
-    if number(left) < 0:
-        return
-    if kind == 'Subnet':
-        if _is_whole(right):
-            batch.put('Subnet', *_read_subnet(left, _PREFIXES.get(right, 129), 'ipv' + family))
-    elif number(right) >= 0:
-        batch.put('Range', *_forward(left, right, 'ipv' + family))
+        batch.put('Address', *_read('data', what[0], type))
+    elif kind == 'Subnet':
+        batch.put('Subnet', *_read_subnet(what[0], int(what[1]), type))
+    else:
+        batch.put('Range', *_forward(what[0], what[1], type))
 
 
 def _forward(start: object, end: object, type: str) -> tuple[int, int]:

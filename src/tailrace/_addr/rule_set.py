@@ -1,8 +1,10 @@
 """All rules of a block list: six shelves that remember them, two staircases that answer.
 
-What is IPv4 and what is IPv6 is settled here, once. ``::ffff:0:0/96`` is IPv4: an IPv6
-rule counts there with the part of it that lies in those addresses, and an IPv6 address from
-there is looked up as IPv4. So a check asks one staircase, never two.
+What is IPv4 and what is IPv6 is settled here, once, by Node's table (``tests/addr/node_table.py``).
+``::ffff:0:0/96`` holds the IPv4 addresses. An IPv4 rule counts for both notations. An IPv6 rule
+counts for IPv4 if it speaks of those addresses: an address or a range with both ends there, or a
+subnet that lies there or contains them all; a range that only passes over them does not. So a
+check of IPv4 asks one staircase; of a mapped address both.
 
 It takes numbers and keys that are valid; it checks no argument and reads no text.
 """
@@ -121,7 +123,7 @@ class RuleSet:
             self.cover_v4.change(first, last, delta)
             return
         self.cover_v6.change(first, last, delta)
-        if last >= MAPPED and first <= MAPPED | MASK32:
+        if _speaks_of_v4(shelf.kind, first, last):
             self.cover_v4.change(*_mapped_part(first, last), delta)
 
     def texts(self) -> list[str]:
@@ -139,6 +141,13 @@ class RuleSet:
         return out
 
 
+def _speaks_of_v4(kind: Kind, first: int, last: int) -> bool:
+    """Whether an IPv6 rule from ``first`` to ``last`` counts for IPv4 addresses."""
+    if kind == 'Subnet':
+        return last >= MAPPED and first <= MAPPED | MASK32
+    return first >= MAPPED and last <= MAPPED | MASK32
+
+
 def _mapped_part(first: int, last: int) -> tuple[int, int]:
     """The IPv4 addresses in an IPv6 interval that meets ``::ffff:0:0/96``."""
     low = first & MASK32 if first >= MAPPED else 0
@@ -153,5 +162,5 @@ def _spans(family: int, new: Iterable[tuple[Shelf, list[int]]]) -> Iterator[tupl
             yield from map(shelf.span, keys)
         elif shelf.family == 6:
             for first, last in map(shelf.span, keys):
-                if last >= MAPPED and first <= MAPPED | MASK32:
+                if _speaks_of_v4(shelf.kind, first, last):
                     yield _mapped_part(first, last)

@@ -75,18 +75,20 @@ class SocketAddress:
         else:
             bad_value('family', "'ipv4' or 'ipv6'", family)
         address = given.get('address')
+        if address is not None:
+            check_str('address', address)
+        port = given.get('port')
+        port = 0 if port is None else check_port('port', port)
+        label = given.get('flowlabel')
+        # An IPv4 address has none, so only what is no flow label at all is refused for it.
+        most = 0xFFFFF if version == 6 else 0xFFFFFFFF
+        label = 0 if label is None else check_int('flowlabel', label, 0, most)
+        # The address last: Node's order, which decides the code when several are wrong.
         if address is None:
             number = 0x7F000001 if version == 4 else 0
         else:
-            number = _number(version, check_str('address', address))
-        port = given.get('port')
-        label = given.get('flowlabel')
-        self._set(
-            version,
-            number,
-            0 if port is None else check_port('port', port),
-            0 if label is None else check_int('flowlabel', label, 0, 0xFFFFF),
-        )
+            number = _number(version, address)
+        self._set(version, number, port, label)
 
     def _set(self, version: int, number: int, port: int, label: int) -> None:
         self._address = text_v4(number) if version == 4 else text_v6(number)
