@@ -81,6 +81,7 @@ SERVER_OPTIONS = frozenset(
         'high_water_mark',
         'keep_alive',
         'keep_alive_initial_delay',
+        'linger',
         'max_connections',
         'no_delay',
         'on_error',

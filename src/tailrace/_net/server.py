@@ -16,7 +16,7 @@ from .._handles import ListenHandle, StreamHandle
 from .._listeners import adapt
 from .._names import Record, node_names
 from .._stream.marks import get_default_high_water_mark, mark_of
-from .._validate import bad_type, check_number
+from .._validate import bad_type, check_number, milliseconds
 from .._waiting import first_of
 from ..errors import state_error
 from . import channels
@@ -58,12 +58,21 @@ class Server(TypedServer):
     False), ``pause_on_connect`` (default False), ``no_delay``, ``keep_alive`` (default False),
     ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes, default 65536),
     ``block_list``, ``max_connections`` (default None: no limit). They are attributes too; changing
-    one affects later connections. ``on_error`` (default None) is
+    one affects later connections. ``linger`` (ms, default 2000): see
+    below. ``on_error`` (default None) is
     the policy for a connection that fails, see :meth:`on_error`.
 
     ``listener(socket)`` is called for each connection; a coroutine function runs as a task. If it
     fails, its socket is destroyed with the error, which is logged unless the socket has an 'error'
-    listener; the server goes on. Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
+    listener; the server goes on. Once it has returned, or waits in ``sock.wait_closed()`` after
+    ``sock.end()`` or the peer's end, and left nothing behind that reads (a listener of another
+    event than 'error' and 'close', a pipe, a task), the connection is finished: what was written
+    goes out, then a FIN, and unread input is dropped. It is closed when the peer closes its side,
+    at the latest ``linger`` to twice ``linger`` ms after the FIN; a peer that takes nothing of what
+    was written for 30 s is given up. Handlers that are no coroutine functions keep Node's rule: the
+    connection stays until somebody ends it.
+
+    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
 
     Events: 'listening', 'connection' (socket), 'drop' (data), 'reject' (data), 'error' (error),
     'close'.
@@ -129,6 +138,9 @@ class Server(TypedServer):
         self._refed = True
         self._init_serving()
         self._init_failing(opts.get('on_error'))
+        linger = opts.get('linger')
+        if linger is not None:
+            self.linger = milliseconds('options.linger', linger)
         if callback is not None:
             self._has_handler = True
             self.on('connection', callback)
@@ -346,6 +358,8 @@ class Server(TypedServer):
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
         self._sockets.pop(sock, None)
+        if self._leavers is not None:
+            self._leavers.drop(sock)
         if self._on_count is not None:
             self._on_count()
         if self._handle is None:

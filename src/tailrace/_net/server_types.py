@@ -37,6 +37,7 @@ class ServerOptions(TypedDict, total=False):
     high_water_mark: float | None
     keep_alive: bool | None
     keep_alive_initial_delay: Duration | None
+    linger: Duration | None
     max_connections: float | None
     no_delay: bool | None
     on_error: OnFailure | Literal['log', 'raise'] | None

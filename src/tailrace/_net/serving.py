@@ -17,6 +17,7 @@ from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
 from .failing import GONE, Failing, is_ours, leaves
+from .leaving import LINGER, Leavers, has_ended, is_left
 
 if TYPE_CHECKING:
     from .._handles import ListenHandle
@@ -51,6 +52,35 @@ class Serving(Failing):
         #: The connection that is being announced.
         self._announced: Any = None
         self._arrivals: Arrivals | None = None
+        #: ms
+        self.linger: int | float = LINGER
+        #: Connections whose handler is done with them.
+        self._leavers: Leavers | None = None
+        #: Connections whose handler waits in wait_closed().
+        self._waited_for: set[Socket] = set()
+
+    def _leave(self, sock: Socket) -> None:
+        """Nobody in the program will end this connection."""
+        if self._leavers is None:
+            self._leavers = Leavers(self)
+        self._leavers.add(sock)
+
+    def _handler_waits(self, sock: Socket) -> bool:
+        """A task begins to wait in ``wait_closed()``: whether it is a handler of the connection.
+
+        If so it is released as soon as program or peer have ended it.
+        """
+        task = _runtime.current_task()
+        if task is None or all(run._task is not task for run in self._handlings.get(sock, ())):
+            return False
+        self._waited_for.add(sock)
+        self._has_ended(sock)
+        return True
+
+    def _has_ended(self, sock: Socket) -> None:
+        """Its handler waits in ``wait_closed()``; has it ended, and nobody reads?"""
+        if has_ended(sock) and is_left(sock):
+            self._leave(sock)
 
     def _connection_gone(self, sock: Socket) -> None:
         """'close' of a connection is emitted now."""
@@ -184,8 +214,9 @@ class Handling:
 
     The task is cancelled when the connection has been closed and the handler is still running two
     turns of the loop later: what it awaited of the socket has told it by then, and a handler that
-    ends with the connection is not disturbed. When the handler returns, nothing is done to the
-    socket: it may have listeners. When it fails, the socket is destroyed with its error, which
+    ends with the connection is not disturbed. When the handler returns and leaves nothing behind by
+    which the connection could go on (a listener, a pipe, a task that reads), the connection is
+    ended and closed (``leaving.py``). When it fails, the socket is destroyed with its error, which
     thereby goes to the socket's 'error' listeners; where there is none, the server's ``on_error``
     says what happens (``failing.py``). That the connection broke while the handler used it is
     reported once; that the program itself destroyed it is no news. A handler that somebody else
@@ -222,8 +253,18 @@ class Handling:
             if not runs:
                 del server._handlings[sock]
         sock.off('close', self._closed)
-        if self._task.cancelled() and not sock.destroyed:
+        if sock.destroyed:
+            return
+        if self._task.cancelled():
             sock.destroy()
+        elif (
+            server._arrivals is None
+            and sock not in server._handlings
+            and getattr(sock, '_server', None) is server
+            and sock._handle is not None
+            and is_left(sock)
+        ):
+            server._leave(sock)
 
     def _failed(self, error: Exception) -> None:
         server, sock = self._server, self._sock

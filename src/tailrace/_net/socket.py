@@ -19,6 +19,7 @@ from .._waiting import as_exception, first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
 from .endpoint import checked_block_list
+from .leaving import Patience
 from .options import CONNECT_OPTIONS, connect_call, socket_call
 from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
 from .typed_socket import TypedSocket
@@ -166,6 +167,9 @@ class Socket(TypedSocket):
         Forms and errors as ``Writable.end``. While connecting the FIN waits for the connection.
         """
         Writable.end(self, chunk, encoding, callback)
+        server = self._server
+        if server is not None and self in server._waited_for:
+            server._has_ended(self)
         return self
 
     def pause(self) -> Self:
@@ -473,6 +477,28 @@ class Socket(TypedSocket):
     def __await__(self: _S) -> Generator[Any, None, _S]:
         return self._wait_connected().__await__()
 
+    async def wait_closed(self) -> None:
+        """Wait until 'close'; an error of the connection is not raised here.
+
+        After ``end()`` nothing that is unread keeps it waiting. If a server's coroutine handler
+        waits here, the connection is finished as if it had returned, see :class:`Server`. Elsewhere
+        data that nobody reads is dropped after a second, and 'close' comes when the peer has closed
+        its side.
+        """
+        if self._life & L_GONE:
+            return
+        server = self._server
+        patience = None
+        if not self._life & L_DESTROYED and (server is None or not server._handler_waits(self)):
+            patience = Patience(self)
+        try:
+            await first_of(self, 'close', error=False)
+        finally:
+            if patience is not None:
+                patience.stop()
+            if server is not None:
+                server._waited_for.discard(self)
+
     async def _wait_connected(self: _S) -> _S:
         """Connected, or the error raised; cancelling it destroys the socket."""
         if self._handle is not None and not self._connecting:
@@ -498,6 +524,7 @@ class Socket(TypedSocket):
         setTimeout = set_timeout
         setNoDelay = set_no_delay
         setKeepAlive = set_keep_alive
+        waitClosed = wait_closed
         setTypeOfService = set_type_of_service
         getTypeOfService = get_type_of_service
         blockList = block_list

@@ -108,6 +108,10 @@ class Link(WriteSide):
         push_chunk(self, None)
         if self._r_len == 0:
             take(self, 0)
+        else:
+            server = self._server
+            if server is not None and self in server._waited_for:
+                server._has_ended(self)
 
     def _on_read_error(self, code: int) -> None:
         """Defined by the socket."""
