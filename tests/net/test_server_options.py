@@ -116,14 +116,38 @@ def test_mf04_mf05_mf06_pf06_socket_options(run: Any) -> None:
     run(main)
 
 
-def test_mf04_mf06_are_off_by_default(run: Any) -> None:
+@pytest.mark.parametrize('wish', [None, False, True])
+@pytest.mark.parametrize('late', [False, True])
+def test_deviation_nagle_is_off_unless_asked_for(run: Any, wish: bool | None, late: bool) -> None:
+    """On both ends, by option, and by the attribute of a server that listens already."""
+
+    async def main() -> None:
+        server, heard = server_on(no_delay=None if late else wish)
+        port = await started(server)
+        if late and wish is not None:
+            server.no_delay = wish
+        async with client(port):
+            sock = await heard.until('connection')
+            on = kernel_option(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+            assert on == (wish is not False)
+            sock.destroy()
+        own = await net.connect(port, '127.0.0.1', no_delay=wish)
+        on = kernel_option(own, socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        assert on == (wish is not False)
+        own.destroy()
+        await own.wait_closed()
+        await stopped(server)
+
+    run(main)
+
+
+def test_mf06_is_off_by_default(run: Any) -> None:
     async def main() -> None:
         server, heard = server_on()
         port = await started(server)
         async with client(port):
             sock = await heard.until('connection')
             assert kernel_option(sock, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
-            assert kernel_option(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
             sock.destroy()
         await stopped(server)
 

@@ -229,6 +229,8 @@ def test_sk12_sk39_sk40_sk41_am41_options_on_the_wire(run: Any, tcp_pair: Pair) 
             assert not value(client, socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert client.set_keep_alive(False) is client
             assert not value(client, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert value(accepted, socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            accepted.set_no_delay(False)
             assert not value(accepted, socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     run(main)

@@ -112,6 +112,10 @@ class Fed:
             self._refused = False
             self._inside.tell({'act': 'room', 'place': self._place})
 
+    def hand_down_no_delay(self, enable: bool) -> bool:
+        """The listening socket is the primary's."""
+        return False
+
     def pause(self) -> None:
         """Connections go to other workers meanwhile."""
         self._paused = True

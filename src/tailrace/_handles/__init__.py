@@ -185,6 +185,10 @@ class ListenHandle(Handle, Protocol):
         """listen(2) and start to accept; DONE or an errno."""
         ...
 
+    def hand_down_no_delay(self, enable: bool) -> bool:
+        """Set TCP_NODELAY for what will be accepted; False: to be set on each connection."""
+        ...
+
     def pause(self) -> None:
         """Leave connections in the kernel's queue until :meth:`resume`."""
 

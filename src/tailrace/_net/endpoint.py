@@ -348,6 +348,8 @@ class Endpoint(Duplex):
             self._idle.touch()
         if self._settings is not None:
             self._settings.apply(handle)
+        else:
+            handle.set_no_delay(True)
         self.emit('connect')
         self.emit('ready')
         if self._handle is handle and not self._r & (R_PAUSED | R_ABSENT):

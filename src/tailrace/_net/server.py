@@ -55,12 +55,11 @@ class Server(TypedServer):
     """A TCP or IPC server; what ``listen()`` is given decides which.
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
-    False), ``pause_on_connect`` (default False), ``no_delay``, ``keep_alive`` (default False),
-    ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes, default 65536),
-    ``block_list``, ``max_connections`` (default None: no limit). They are attributes too; changing
-    one affects later connections. ``linger`` (ms, default 2000): see
-    below. ``on_error`` (default None) is
-    the policy for a connection that fails, see :meth:`on_error`.
+    False), ``pause_on_connect`` (default False), ``no_delay`` (default True), ``keep_alive``
+    (default False), ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes,
+    default 65536), ``block_list``, ``max_connections`` (default None: no limit), ``linger`` (ms,
+    default 2000; see below). They are attributes too; changing one affects later connections.
+    ``on_error`` (default None) is the policy for a connection that fails, see :meth:`on_error`.
 
     ``listener(socket)`` is called for each connection; a coroutine function runs as a task. If it
     fails, its socket is destroyed with the error, which is logged unless the socket has an 'error'
@@ -80,7 +79,7 @@ class Server(TypedServer):
 
     allow_half_open: bool = False
     pause_on_connect: bool = False
-    no_delay: bool = False
+    no_delay: bool = True
     keep_alive: bool = False
     #: ms
     keep_alive_initial_delay: Any = 0
@@ -110,7 +109,9 @@ class Server(TypedServer):
         opts, callback = server_call(options, listener, dict(keywords))
         self.allow_half_open = bool(opts.get('allow_half_open'))
         self.pause_on_connect = bool(opts.get('pause_on_connect'))
-        self.no_delay = bool(opts.get('no_delay'))
+        self.no_delay = opts.get('no_delay') is None or bool(opts['no_delay'])
+        #: What TCP_NODELAY is on a socket that was just accepted; None: off.
+        self._handed_down: bool | None = None
         self.keep_alive = bool(opts.get('keep_alive'))
         delay = opts.get('keep_alive_initial_delay')
         if delay is not None and not hasattr(delay, 'total_seconds'):
@@ -252,6 +253,7 @@ class Server(TypedServer):
         handle.owner = self
         handle.on_connection = self._incoming
         handle.on_accept_error = self._accept_failed
+        self._handed_down = self.no_delay if handle.hand_down_no_delay(self.no_delay) else None
         if not self._refed:
             handle.unref()
         if self._arrivals is not None:
@@ -305,8 +307,8 @@ class Server(TypedServer):
         try:
             if self.block_list is not None and self._blocked(handle):
                 return
-            if self.no_delay:
-                handle.set_no_delay(True)
+            if self.no_delay is not self._handed_down:
+                handle.set_no_delay(bool(self.no_delay))
             if self.keep_alive:
                 delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
                 handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)

@@ -63,7 +63,7 @@ class Settings:
 
     def apply(self, handle: StreamHandle) -> None:
         """Set everything that was asked for; what the platform lacks is left out."""
-        if self.no_delay:
+        if self.no_delay is not False:
             handle.set_no_delay(True)
         if self.keep_alive:
             handle.set_keep_alive(True, self.delay, self.interval, self.count)

@@ -44,9 +44,9 @@ class Socket(TypedSocket):
     Options (a mapping or keywords; a plain int is ``fd``): ``fd`` or ``handle`` to wrap something
     that exists, ``allow_half_open`` (default False), ``readable`` and ``writable`` (with ``fd``;
     default True), ``onread`` ({buffer, callback}), ``signal``, ``high_water_mark`` and its one-side
-    forms (bytes, default 65536), ``no_delay``, ``keep_alive``, ``keep_alive_initial_delay`` (ms),
-    ``type_of_service``, ``block_list``. Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
-    ERR_OUT_OF_RANGE, ERR_INVALID_FD_TYPE.
+    forms (bytes, default 65536), ``no_delay`` (default True), ``keep_alive``,
+    ``keep_alive_initial_delay`` (ms), ``type_of_service``, ``block_list``. Raises
+    ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_INVALID_FD_TYPE.
 
     Events: 'lookup' (error, address, family, host), 'connectionAttempt' (ip, port, family),
     'connectionAttemptFailed' (ip, port, family, error), 'connectionAttemptTimeout' (ip, port,
