@@ -38,7 +38,7 @@ LAYERS = (
         'listeners, failures, the order of callbacks, what keeps a program alive',
         (
             *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting', '_pause'),
-            *('_tick', '_runtime', '_running', '_names', '_validate', '_compiled'),
+            *('_tick', '_runtime', '_running', '_names', '_validate', '_coerce', '_compiled'),
         ),
     ),
 )

@@ -7,10 +7,12 @@ and a duration is milliseconds or a ``datetime.timedelta``.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn, TypeGuard
 
+from ._coerce import number_of
 from .errors import InvalidArgTypeError, InvalidArgValueError, OutOfRangeError, SocketBadPortError
 
 __all__ = [
@@ -37,10 +39,42 @@ def shown(value: object) -> str:
     """A short text of a value for an error message: its type and, if short, the value."""
     if value is None:
         return 'None'
-    text = repr(value)
-    if len(text) > 60:
-        text = text[:57] + '...'
-    return f'{type(value).__name__} {text}'
+    return f'{type(value).__name__} {_short.repr(value)}'
+
+
+class _Short(reprlib.Repr):
+    """Texts of at most 60 characters, without building the whole text of a large value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxstring = self.maxother = self.maxlong = 60
+
+    def repr(self, x: object) -> str:
+        text = super().repr(x)
+        return text if len(text) <= 60 else text[:57] + '...'
+
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x) if len(x) <= 60 else repr(x[:60])
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x) if len(x) <= 60 else repr(x[:60])
+
+    def repr_bytearray(self, x: bytearray, level: int) -> str:
+        return repr(x) if len(x) <= 60 else repr(x[:60])
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write more than 4300 digits.
+        return repr(x) if -(10**60) < x < 10**60 else f'of {x.bit_length()} bits'
+
+    def repr_instance(self, x: object, level: int) -> str:
+        try:
+            return repr(x)
+        except Exception as error:  # what a user's __repr__ raises must not replace our error
+            return f'(its repr raised {type(error).__name__})'
+
+
+_short = _Short()
 
 
 def bad_type(name: str, wanted: str, value: object) -> NoReturn:
@@ -107,23 +141,13 @@ def check_int(name: str, value: Any, low: int, high: int) -> int:
 
 
 def check_port(name: str, value: Any) -> int:
-    """A port: a whole number from 0 to 65535, or its decimal (or 0x) text; ERR_SOCKET_BAD_PORT.
+    """A port: a whole number from 0 to 65535, or text of one; ERR_SOCKET_BAD_PORT.
 
     Other types are ERR_SOCKET_BAD_PORT too; callers that must tell types apart check first.
     """
-    number: Any = value
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            number = int(text, 0) if text[:2].lower() == '0x' else float(text)
-        except ValueError:
-            number = None
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, (int, float))
-        or number != number
-        or not 0 <= number <= 65535
-        or number != int(number)
+    number = number_of(value)
+    if (isinstance(value, str) and not value.strip()) or not (
+        0 <= number <= 65535 and number == int(number)
     ):
         raise SocketBadPortError(f'{name} must be a port from 0 to 65535, not {shown(value)}')
     return int(number)

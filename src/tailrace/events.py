@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import _runtime
 from ._compiled import caller_level, mypyc_attr
@@ -144,7 +144,10 @@ class EventEmitter:
         events = self._events
         if 'newListener' in events:
             self.emit('newListener', event, function)
-        old = events.get(event)
+        try:
+            old = events.get(event)
+        except TypeError:
+            _not_hashable(event)
         if old is None:
             events[event] = listener
             return
@@ -192,7 +195,7 @@ class EventEmitter:
         """
         if not callable(listener):
             bad_type('listener', 'a function', listener)
-        entry = self._events.get(event)
+        entry = self._entry(event)
         if entry is None:
             return self
         for one in reversed((entry,) if isinstance(entry, Listener) else entry):
@@ -223,8 +226,8 @@ class EventEmitter:
         if 'removeListener' not in self._events:
             if event is None:
                 self._events.clear()
-            else:
-                self._events.pop(event, None)
+            elif self._entry(event) is not None:
+                del self._events[event]
             return self
         if event is None:
             for name in [name for name in self._events if name != 'removeListener']:
@@ -242,7 +245,10 @@ class EventEmitter:
         An exception of a listener comes out and ends the call. ``'error'`` without a listener
         raises ``args[0]``, or ERR_UNHANDLED_ERROR if that is no exception.
         """
-        entry = self._events.get(event)
+        try:
+            entry = self._events.get(event)
+        except TypeError:
+            _not_hashable(event)
         if event == 'error':
             if error_monitor in self._events:
                 self.emit(error_monitor, *args)
@@ -273,8 +279,14 @@ class EventEmitter:
 
     # -- asking -----------------------------------------------------------------------------
 
+    def _entry(self, event: Any) -> Listener | tuple[Listener, ...] | None:
+        try:
+            return self._events.get(event)
+        except TypeError:
+            _not_hashable(event)
+
     def _listeners(self, event: Any) -> tuple[Listener, ...]:
-        entry = self._events.get(event)
+        entry = self._entry(event)
         if entry is None:
             return ()
         return (entry,) if isinstance(entry, Listener) else entry
@@ -323,6 +335,10 @@ class EventEmitter:
     def get_max_listeners(self) -> int | float:
         """The limit of this emitter, by default :data:`default_max_listeners` (10)."""
         return default_max_listeners if self._max_listeners < 0 else self._max_listeners
+
+
+def _not_hashable(event: Any) -> NoReturn:
+    bad_type('event', 'hashable, such as a string', event)
 
 
 def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any, ...]) -> None:

@@ -45,7 +45,7 @@ def test_sv31_the_mark_may_be_changed_to_what_the_option_takes(loop_factory):
 
     def main():
         server = net.create_server()
-        values = [5, float('inf'), 7.0]
+        values = [5, 7.0]
 
         def accepted(sock):
             marks.append(sock.readable_high_water_mark)
@@ -64,5 +64,4 @@ def test_sv31_the_mark_may_be_changed_to_what_the_option_takes(loop_factory):
 
     tailrace.run(main, loop_factory=loop_factory)
     assert marks[0] == 5
-    assert marks[1] > 2**60
-    assert marks[2] == 7
+    assert marks[1] == 7

@@ -269,10 +269,10 @@ def test_sk46_a_timeout_that_is_too_long(run: Any) -> None:
         sock = net.Socket()
         with pytest.warns(RuntimeWarning, match='too long'):
             sock.set_timeout(2**31)
-        assert sock.timeout == 2**31 - 1
+        assert sock.timeout == 2**31
         await gone(sock)
         sock.set_timeout(5)
-        assert sock.timeout == 2**31 - 1
+        assert sock.timeout == 2**31
 
     run(main)
 

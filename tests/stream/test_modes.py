@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tailrace.errors import InvalidArgTypeError
+from tailrace.errors import InvalidArgTypeError, OutOfRangeError
 from tailrace.stream import Duplex, PassThrough, Readable, Writable
 
 from .conftest import Log
@@ -126,8 +126,33 @@ def test_st04_read_takes_exactly_or_nothing(run: Any, settle: Any) -> None:
         s.push(None)
         assert s.read(10) == b'xyz'
         with pytest.raises(InvalidArgTypeError):
-            s.read('1')
+            s.read([1])
         await settle()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ('size', 'got'),
+    [
+        (2, b'ab'), ('2', b'ab'), ('2x', b'ab'), (2.9, b'ab'), ('x', b'abcd'), ('', b'abcd'),
+        (float('nan'), b'abcd'), (float('inf'), b'abcd'), (0, None), (-1, None), ('-3', None),
+        (9, None), (None, b'abcd'),
+    ],
+)  # fmt: skip
+def test_st04_a_size_is_read_as_parse_int_does(run: Any, size: Any, got: bytes | None) -> None:
+    async def main() -> None:
+        s = source(b'abcd')
+        assert s.read(size) == got
+
+    run(main)
+
+
+@pytest.mark.parametrize('size', [2**30 + 1, 10**30, 1e30])
+def test_st04_a_size_beyond_a_gibibyte_is_out_of_range(run: Any, size: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(OutOfRangeError):
+            source(b'abcd').read(size)
 
     run(main)
 

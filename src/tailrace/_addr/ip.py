@@ -35,7 +35,7 @@ _zone_matches = re.compile(r'[0-9a-zA-Z.:-]+').fullmatch
 _from_bytes = int.from_bytes
 
 
-def is_ip(input: object) -> Literal[0, 4, 6]:
+def is_ip(input: object = None) -> Literal[0, 4, 6]:
     """6 for the text of an IPv6 address, 4 for that of an IPv4 address, else 0.
 
     IPv4 is four decimal parts without leading zeros; IPv6 may carry a zone (``fe80::1%eth0``).
@@ -57,12 +57,12 @@ def is_ip(input: object) -> Literal[0, 4, 6]:
     return 6
 
 
-def is_ipv4(input: object) -> bool:
+def is_ipv4(input: object = None) -> bool:
     """True exactly when :func:`is_ip` gives 4. Never raises."""
     return is_ip(input) == 4
 
 
-def is_ipv6(input: object) -> bool:
+def is_ipv6(input: object = None) -> bool:
     """True exactly when :func:`is_ip` gives 6. Never raises."""
     return is_ip(input) == 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
@@ -9,12 +10,18 @@ from .._addr import is_ip
 from .._handles import DONE
 from .._handles.make import pipe, pipe_listener, tcp, tcp_listener
 from .._names import Record, merge_options, node_names
-from .._validate import bad_type, bad_value, check_port, check_str
-from ..errors import InvalidIPAddressError, state_error, system_error
+from .._validate import bad_type, bad_value, check_bool, check_port, check_str
+from ..errors import state_error, system_error
 
 __all__ = ['BoundSocket']
 
 _OPTIONS = frozenset({'host', 'ipv6_only', 'path', 'port', 'reuse_port'})
+
+
+def _flag(options: Mapping[str, Any], name: str) -> bool:
+    """An option that is True or False, by default False."""
+    value = options.get(name)
+    return False if value is None else check_bool(f'options.{name}', value)
 
 
 @node_names
@@ -25,7 +32,7 @@ class BoundSocket:
     (default 0: any free one), ``ipv6_only``, ``reuse_port``; or ``path``. Give it once to
     ``server.listen(bound)`` or ``Socket(handle=bound)``; from then on its methods raise
     ERR_SOCKET_HANDLE_ADOPTED. Raises at once: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
-    ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS, and system errors with the syscall 'bind'.
+    ERR_SOCKET_BAD_PORT, and system errors with the syscall 'bind'.
     """
 
     def __init__(self, options: Any = None, /, **keywords: Any) -> None:
@@ -45,14 +52,15 @@ class BoundSocket:
             if code != DONE:
                 raise system_error(code, 'bind', address=path)
             return
-        port = check_port('options.port', opts.get('port') or 0)
+        port = opts.get('port')
+        port = 0 if port is None else check_port('options.port', port)
         host = opts.get('host')
         if host is not None:
             check_str('options.host', host)
             if not is_ip(host):
-                raise InvalidIPAddressError(f'options.host must be an IP address, not {host!r}')
+                bad_value('options.host', 'an IP address: names are not resolved here', host)
         self._handle = tcp_listener(runtime)
-        only, reuse = bool(opts.get('ipv6_only')), bool(opts.get('reuse_port'))
+        only, reuse = (_flag(opts, name) for name in ('ipv6_only', 'reuse_port'))
         if host is None:
             code = self._handle.bind('::', port, 6, only, reuse)
             if code != DONE and system_error(code, 'bind').code != 'EADDRINUSE':

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from .._addr.ip import is_ip
+from .._coerce import NULL, absent
 from .._dns.lookup import ADDRCONFIG, check_family, check_hints, check_hostname
 from .._dns.resolve import Resolution, entries
 from .._handles import StreamHandle
@@ -50,8 +51,8 @@ class Plan(NamedTuple):
     literal: int
     port: int
     #: None: not given, which a lookup function sees.
-    family: int | None
-    hints: int
+    family: Any
+    hints: Any
     lookup: Callable[..., Any] | None
     local_address: str
     local_port: int
@@ -90,20 +91,26 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
     limit = 0 if limit is None else milliseconds('options.connect_timeout', limit)
     if limit > MAX_TIMEOUT:
         out_of_range('options.connect_timeout', f'at most {MAX_TIMEOUT} ms', limit)
-    if get('path') is not None and get('path') != '':
+    if not absent(get('path')):
         path = check_str('options.path', get('path'))
         return Plan(path, '', 0, 0, None, 0, None, '', 0, False, False, 0, limit)
     port = get('port')
     if port is None:
-        raise MissingArgsError('a connect needs options.port or options.path')
+        if get('path') is None:
+            raise MissingArgsError('a connect needs options.port or options.path')
+        port = 0  # a path that is absent to JavaScript is no path, and no port is port 0
     if isinstance(port, bool) or not isinstance(port, (int, float, str)):
-        bad_type('options.port', 'a number or its text', port)
+        bad_type('options.port', 'a number or its text', None if port is NULL else port)
     local_address, local_port = get('local_address'), get('local_port')
-    if local_address not in (None, '', 0) and not is_ip(local_address):
+    if absent(local_address):
+        local_address = ''
+    elif not is_ip(local_address):
         raise InvalidIPAddressError(
             f'options.local_address must be an IP address, not {shown(local_address)}'
         )
-    if local_port is not None:
+    if absent(local_port):
+        local_port = 0
+    else:
         check_number('options.local_port', local_port)
         local_port = check_port('options.local_port', local_port)
     port = check_port('options.port', port)
@@ -120,18 +127,21 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
     else:
         timeout = defaults.attempt_timeout('options.auto_select_family_attempt_timeout', timeout)
     host = get('host')
-    host = 'localhost' if host is None or host == '' else check_hostname('options.host', host)
+    host = 'localhost' if absent(host) else check_hostname('options.host', host)
     literal = is_ip(host)
     family, hints, lookup = get('family'), get('hints'), get('lookup')
     if literal:
         # Nothing is resolved, so these do not count and are not looked at.
         family, hints, lookup = None, 0, None
     else:
-        family = None if family is None else check_family('options.family', family)
-        hints = check_hints('options.hints', hints)
+        hints = 0 if absent(hints) else hints
         if lookup is not None:
+            # It gets them as they are, and is the one to judge them.
             check_callable('options.lookup', lookup)
-        if not family and not hints and sys.platform != 'win32':
+        else:
+            family = None if family is None else check_family('options.family', family)
+            hints = check_hints('options.hints', hints)
+        if family not in (4, 6) and hints == 0 and sys.platform != 'win32':
             hints = ADDRCONFIG
     return Plan(
         None,
@@ -143,7 +153,7 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
         lookup,
         local_address or '',
         local_port or 0,
-        bool(select and not family and not local_address and not literal),
+        bool(select and family not in (4, 6) and not local_address and not literal),
         race,
         timeout,
         limit,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _runtime
 from .._abort import check_signal
 from .._addr import BlockList
+from .._coerce import absent
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
 from .._stream.duplex import Duplex
@@ -46,7 +47,7 @@ from .._stream.state import (
     W_KEEP_TEXT,
 )
 from .._stream.write import init_write, set_sink
-from .._validate import bad_type, bad_value, check_int
+from .._validate import MAX_TIMEOUT, bad_type, bad_value, check_int
 from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_error
 from .bound import BoundSocket
 from .clock import RuntimeClock
@@ -76,9 +77,9 @@ class Endpoint(Duplex):
 
     def _setup(self, options: dict[str, Any]) -> None:
         for name in ('object_mode', 'readable_object_mode', 'writable_object_mode'):
-            if options.get(name):
+            if not absent(options.get(name)):
                 bad_value(f'options.{name}', 'left out: a socket carries bytes', options[name])
-        wraps = options.get('fd') is not None or options.get('handle') is not None
+        wraps = options.get('fd') is not None or not absent(options.get('handle'))
         init_link(self)
         self._init_stream(
             {**options, 'allow_half_open': bool(options.get('allow_half_open')), 'signal': None},
@@ -89,11 +90,11 @@ class Endpoint(Duplex):
         self._settings = Settings.of(options)
         self._block_list = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
-        if options.get('handle') is not None:
+        if not absent(options.get('handle')):
             self._adopt(options['handle'])
         elif options.get('fd') is not None:
             self._open(options['fd'])
-        if options.get('signal') is not None:
+        if not absent(options.get('signal')):
             self._follow_signal(check_signal('options.signal', options['signal']))
         handle = self._handle
         if handle is not None and (handle.kind == 'pipe' or handle.get_peer_name() is not None):
@@ -329,7 +330,7 @@ class Endpoint(Duplex):
     def _start_idle(self) -> None:
         """Begin to watch for :attr:`timeout` ms without activity."""
         if self._timeout:
-            self._idle = Idle(self._run(), self._timeout, self._expired)
+            self._idle = Idle(self._run(), min(self._timeout, MAX_TIMEOUT), self._expired)
             self._idle.watch(self._handle)
 
     def _expired(self) -> None:
@@ -396,8 +397,10 @@ class Report:
 
 
 def checked_block_list(value: Any) -> BlockList | None:
-    """``value`` if it is a BlockList or None, else ERR_INVALID_ARG_TYPE."""
-    if value is not None and not isinstance(value, BlockList):
+    """``value`` if it is a BlockList, None if it is absent, else ERR_INVALID_ARG_TYPE."""
+    if absent(value):
+        return None
+    if not isinstance(value, BlockList):
         bad_type('options.block_list', 'a BlockList', value)
     return value
 

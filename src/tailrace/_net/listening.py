@@ -13,10 +13,11 @@ from typing import Any
 from .. import _runtime
 from .._abort import check_signal
 from .._addr import is_ip
+from .._coerce import absent
 from .._dns.lookup import lookup
 from .._handles import DONE, ListenHandle
 from .._handles.make import open_listener, pipe_listener, tcp_listener
-from .._validate import bad_type, bad_value, check_port, check_str
+from .._validate import bad_value, check_port, check_str
 from ..errors import NodeOSError, system_error
 from .bound import BoundSocket
 from .options import is_pipe_name
@@ -70,7 +71,7 @@ class Listening:
             port = check_port('options.port', options['port'])
             self._follow_signal()
             host = options.get('host')
-            if host:
+            if not absent(host):
                 self._look_up(check_str('options.host', host), port)
             else:
                 self._listen_anywhere(port)
@@ -100,7 +101,7 @@ class Listening:
         if fd is None and hasattr(handle, 'fileno'):
             fd = handle.fileno()
         if not isinstance(fd, int) or isinstance(fd, bool):
-            bad_type(
+            bad_value(
                 'handle', 'a server, socket, BoundSocket or something with a descriptor', handle
             )
         return open_listener(self._runtime, fd, True)

@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._addr.ip import is_ip
+from .._coerce import NULL, to_number
 from .._names import merge_options
 from .._stream.stream import STREAM_OPTIONS
-from .._validate import bad_type, is_mapping
+from .._validate import bad_type, bad_value, is_mapping
 
 __all__ = [
     'CONNECT_OPTIONS',
@@ -24,7 +26,6 @@ __all__ = [
     'listen_call',
     'server_call',
     'socket_call',
-    'to_number',
 ]
 
 SOCKET_OPTIONS = STREAM_OPTIONS | {
@@ -94,28 +95,6 @@ _MAX_BACKLOG = 2**31 - 1
 Call = tuple[dict[str, Any], Callable[..., Any] | None]
 
 
-def to_number(value: Any) -> float | None:
-    """What JavaScript's ``Number(value)`` is, if that is not negative; else None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (int, float)):
-        number = float(value)
-    elif isinstance(value, str):
-        text = value.strip()
-        try:
-            if text[:2].lower() in ('0x', '0o', '0b'):
-                number = float(int(text, 0))
-            else:
-                number = float(text) if text else 0.0
-        except ValueError:
-            return None
-        if '_' in text or text[-3:].lower() in ('nan', 'inf'):
-            return None  # Python reads these, JavaScript does not
-    else:
-        return None
-    return number if number >= 0 and not math.isnan(number) else None
-
-
 def is_pipe_name(value: Any) -> bool:
     """Whether a positional argument is a path: text that is no number."""
     return isinstance(value, str) and to_number(value) is None
@@ -170,19 +149,23 @@ def connect_call(where: str, args: tuple[Any, ...], keywords: dict[str, Any]) ->
             mapping = first
         elif is_pipe_name(first):
             mapping = {'path': first}
-        else:
+        elif isinstance(first, (str, int, float)):
             mapping = {'port': first}
             if len(args) > 1 and isinstance(args[1], str):
                 mapping = {'port': first, 'host': args[1]}
+        elif first is None:
+            mapping = {'port': NULL}
+        # Any other object is one without options, as in JavaScript.
+    elif args and not keywords:
+        mapping = {'port': NULL}
     return merge_options(where, mapping, keywords, SOCKET_OPTIONS | CONNECT_OPTIONS), callback
 
 
 def _backlog(value: Any) -> int:
-    """The option ``backlog``: a number, or text of one; 0 if not given."""
-    number = 0 if value is None else to_number(value)
-    if number is None or number == math.inf:
-        bad_type('options.backlog', 'a number that is not negative', value)
-    return int(min(number, _MAX_BACKLOG))
+    """The option ``backlog``: a number, or text of one; 0 if not given or neither."""
+    number = to_number(value) or 0
+    # Node makes an int32 of it, and an infinite one 0.
+    return 0 if number == math.inf else int(min(number, _MAX_BACKLOG))
 
 
 def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
@@ -198,8 +181,17 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
     if is_mapping(first):
         mapping = first
     elif is_pipe_name(first):
+        if is_ip(first):
+            bad_value(
+                'the first argument',
+                f"a port or a path (write listen(PORT, '{first}'), or listen(path='./{first}') for "
+                'a socket file of that name)',
+                first,
+            )
         mapping = {'path': first}
     elif first is not None and not callable(first) and not isinstance(first, (str, int, float)):
+        if not hasattr(first, '__dict__') and not hasattr(first, 'fileno'):
+            bad_value('the first argument', 'a port, a path, options or a handle', first)
         mapping = {'handle': first}
     elif first is not None and not callable(first):
         mapping = {'port': first}
@@ -208,13 +200,13 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
     options = merge_options('listen', mapping, keywords, LISTEN_OPTIONS)
     backlog = _backlog(options.pop('backlog', None))
     for value in args[1:3]:
-        backlog = backlog or int(min(to_number(value) or 0, _MAX_BACKLOG))
+        backlog = backlog or _backlog(value)
     if backlog:
         options['backlog'] = backlog
     nothing = first is None or callable(first)
-    if (nothing and not keywords) or ('port' in options and options['port'] is None):
-        options['port'] = 0
-    elif nothing and len(args) > 1 and isinstance(args[1], str) and 'port' not in options:
+    if nothing and len(args) > 1 and isinstance(args[1], str) and options.get('port') is None:
         options['port'] = 0
         options.setdefault('host', args[1])
+    elif (nothing and not keywords) or ('port' in options and options['port'] is None):
+        options['port'] = 0
     return options, callback

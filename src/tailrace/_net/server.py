@@ -23,7 +23,7 @@ from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
-from .settings import KEEP_COUNT, KEEP_INTERVAL, seconds
+from .settings import keep_alive
 from .socket import Socket
 from .typed_server import TypedServer
 
@@ -310,8 +310,7 @@ class Server(TypedServer):
             if self.no_delay is not self._handed_down:
                 handle.set_no_delay(bool(self.no_delay))
             if self.keep_alive:
-                delay = seconds('keep_alive_initial_delay', self.keep_alive_initial_delay)
-                handle.set_keep_alive(True, delay, KEEP_INTERVAL, KEEP_COUNT)
+                handle.set_keep_alive(True, *keep_alive(self.keep_alive_initial_delay))
             mark = self.high_water_mark
             sock = _new_socket(Socket)
             sock._begin(handle, self, mark if type(mark) is int and mark >= 0 else self._mark())

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from .._coerce import number_of
 from .._handles import StreamHandle
 from .._validate import check_int, check_number, milliseconds
 
-__all__ = ['Settings', 'seconds']
+__all__ = ['Settings', 'keep_alive', 'seconds']
 
-#: TCP_KEEPINTVL (s) and TCP_KEEPCNT when nothing else is asked for.
+#: TCP_KEEPINTVL (s) and TCP_KEEPCNT that go with a delay of a second or more, as in libuv.
 KEEP_INTERVAL = 1
 KEEP_COUNT = 10
+#: tcp(7) on Linux: no more seconds than this for TCP_KEEPIDLE and TCP_KEEPINTVL.
+LONGEST = 32767
 
 
 def seconds(name: str, ms: Any) -> int:
-    """Whole seconds out of ms (or a timedelta); what is negative counts as 0."""
+    """Whole seconds out of ms (a number, text of one, or a timedelta), at most ``LONGEST``.
+
+    What is negative counts as 0.
+    """
+    if isinstance(ms, str):
+        ms = number_of(ms)
     if isinstance(ms, (int, float)) and not isinstance(ms, bool):
-        return 0 if not math.isfinite(ms) or ms < 0 else int(ms / 1000)
-    return int(milliseconds(name, ms) / 1000)
+        if ms != ms or ms < 0:
+            return 0
+        return LONGEST if ms >= LONGEST * 1000 else int(ms / 1000)
+    return min(LONGEST, int(milliseconds(name, ms) / 1000))
+
+
+def keep_alive(
+    delay: Any, interval: Any = None, count: int | None = None, name: str = 'initial_delay'
+) -> tuple[int, int, int]:
+    """Delay and interval in seconds, and the number of probes; 0 leaves the kernel's value.
+
+    With a delay under a second the kernel's interval and count stay, unless they are given.
+    """
+    wait = seconds(name, 0 if delay is None else delay)
+    every = KEEP_INTERVAL if wait else 0
+    if interval is not None:
+        every = max(1, seconds('interval', interval))
+    probes = KEEP_COUNT if wait else 0
+    if count is not None:
+        probes = check_int('count', count, 1, 127)
+    return wait, every, probes
 
 
 class Settings:
@@ -33,8 +59,8 @@ class Settings:
         self.keep_alive: bool | None = None
         #: Seconds; 0 leaves the kernel's value.
         self.delay = 0
-        self.interval = KEEP_INTERVAL
-        self.count = KEEP_COUNT
+        self.interval = 0
+        self.count = 0
         self.tos: int | None = None
 
     @classmethod
@@ -49,7 +75,9 @@ class Settings:
         if delay is not None:
             if not hasattr(delay, 'total_seconds'):
                 check_number('options.keep_alive_initial_delay', delay)
-            out.delay = seconds('options.keep_alive_initial_delay', delay)
+            out.delay, out.interval, out.count = keep_alive(
+                delay, name='options.keep_alive_initial_delay'
+            )
         if options.get('no_delay') is not None:
             out.no_delay = bool(options['no_delay'])
             given = True

@@ -14,14 +14,22 @@ from .._stream.describe import describe
 from .._stream.encodings import encode
 from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
 from .._stream.writable import Writable
-from .._validate import MAX_TIMEOUT, check_callable, check_int, is_mapping, milliseconds
+from .._validate import (
+    MAX_TIMEOUT,
+    bad_type,
+    check_callable,
+    check_int,
+    is_mapping,
+    milliseconds,
+    shown,
+)
 from .._waiting import as_exception, first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
 from .endpoint import checked_block_list
 from .leaving import Patience
 from .options import CONNECT_OPTIONS, connect_call, socket_call
-from .settings import KEEP_COUNT, KEEP_INTERVAL, Settings, seconds
+from .settings import Settings, keep_alive
 from .typed_socket import TypedSocket
 
 if TYPE_CHECKING:
@@ -206,8 +214,9 @@ class Socket(TypedSocket):
             return self
         ms = milliseconds('timeout', timeout)
         if ms > MAX_TIMEOUT:
-            warnings.warn(f'{ms} ms is too long; 2**31 - 1 is used', RuntimeWarning, stacklevel=2)
-            ms = MAX_TIMEOUT
+            warnings.warn(
+                f'{shown(ms)} ms is too long; 2**31 - 1 is used', RuntimeWarning, stacklevel=2
+            )
         if callback is not None:
             check_callable('callback', callback)
         self._timeout = ms
@@ -241,9 +250,12 @@ class Socket(TypedSocket):
     ) -> Self:
         """Switch keep-alive probes on or off; remembered until connected.
 
-        ``initial_delay`` (ms): silence before the first probe, 0 leaves it as it is; ``interval``
-        (ms, default 1000) between probes; ``count`` (default 10) of them. Also one mapping of these
-        four. Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
+        ``initial_delay`` (ms): silence before the first probe; ``interval`` (ms) between probes;
+        ``count`` of them. A delay of a second or more comes with an interval of 1 s and 10 probes
+        unless they are given; below that what is not given stays as the system has it (Linux:
+        2 h, 75 s, 9). Also one mapping of these four.
+
+        Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
         """
         if options.keys() - {'initialDelay'}:
             raise TypeError(f'set_keep_alive() got an unexpected keyword: {min(options)!r}')
@@ -253,9 +265,7 @@ class Socket(TypedSocket):
             enable = given.get('enable', False)
             initial_delay = given.get('initialDelay', given.get('initial_delay', 0))
             interval, count = given.get('interval'), given.get('count')
-        delay = seconds('initial_delay', 0 if initial_delay is None else initial_delay)
-        every = KEEP_INTERVAL if interval is None else max(1, seconds('interval', interval))
-        probes = KEEP_COUNT if count is None else check_int('count', count, 1, 127)
+        delay, every, probes = keep_alive(initial_delay, interval, count)
         if self._handle is not None:
             self._handle.set_keep_alive(bool(enable), delay, every, probes)
         else:
@@ -269,6 +279,8 @@ class Socket(TypedSocket):
 
         Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, or the system's error.
         """
+        if tos != tos:
+            bad_type('tos', 'a number', tos)
         value = check_int('tos', tos, 0, 255)
         self._remembered().tos = value
         if self._handle is not None:
@@ -349,8 +361,15 @@ class Socket(TypedSocket):
 
     @property
     def timeout(self) -> int | float | None:
-        """What was given to :meth:`set_timeout`, in ms; None if nothing was."""
+        """What was given to :meth:`set_timeout`, in ms; None if nothing was.
+
+        May be set, as in Node; only :meth:`set_timeout` starts or stops the timer.
+        """
         return self._timeout
+
+    @timeout.setter
+    def timeout(self, value: int | float | None) -> None:
+        self._timeout = value
 
     @property
     def auto_select_family_attempted_addresses(self) -> list[str] | None:
@@ -598,8 +617,14 @@ def create_connection(*args: Any, **options: Unpack[ConnectOptions]) -> Socket:
     if sock.destroyed:
         # SK-10: a signal that was aborted already; the socket never connects.
         return sock
-    sock._connect(plain, callback)
+    if Socket.connect is _own_connect:
+        sock._connect(plain, callback)
+    else:  # patched by the program: it is asked, as in Node
+        sock.connect(plain, callback)
     return sock
+
+
+_own_connect = Socket.connect
 
 
 _ONLY_CONNECT = CONNECT_OPTIONS - {

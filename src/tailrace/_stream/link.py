@@ -177,6 +177,7 @@ class Link(WriteSide):
             ticks(self).push(callback, (None,))
 
     def _destroy_handle(self, error: BaseException | None, callback: Any) -> None:
+        began = self._connecting
         self._connecting = False
         if self._idle is not None:
             self._idle.stop()
@@ -198,7 +199,8 @@ class Link(WriteSide):
             callback(error)
         elif machine is not None and machine.abort(closed):
             callback(error)
-        elif machine is not None:
+        elif machine is not None or began:
+            # Also after a connect() that raised: Node has made a handle by then, and closes it.
             callback(error)
             ticks(self).soon(closed)
         else:

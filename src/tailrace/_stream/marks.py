@@ -39,8 +39,6 @@ def mark_of(options: Mapping[str, Any], side: str, object_mode: bool) -> int:
         value = options.get(name)
     if value is None:
         return get_default_high_water_mark(object_mode)
-    if value == float('inf') and isinstance(value, float):
-        return sys.maxsize
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not (whole or (isinstance(value, float) and value.is_integer())) or value < 0:
         bad_value(f'options.{name}', 'a whole number that is not negative', value)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import _runtime
 from .._names import Record
+from .._validate import bad_type
 from .state import L_DESTROYED, L_ERROR_EMITTED, R_END_EMITTED, R_FLOW
 
 __all__ = ['pipe', 'unpipe']
@@ -30,6 +31,9 @@ class Pipe:
 
     def start(self) -> None:
         source, dest = self.source, self.dest
+        for name in ('on', 'once', 'emit', 'write', 'prepend_listener'):
+            if not callable(getattr(dest, name, None)):
+                bad_type('dest', 'a writable stream', dest)
         pipes: list[Pipe] = source._pipes or []
         pipes.append(self)
         source._pipes = pipes

@@ -9,11 +9,12 @@ hook ``_read(size)``.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
+from .._coerce import leading_int
 from .._compiled import mypyc_attr
 from .._listeners import Listener
-from .._validate import check_number, shown
+from .._validate import bad_type, out_of_range, shown
 from ..errors import InvalidArgTypeError, state_error
 from .encodings import Decoder, canonical, encode, make_decoder
 from .feed import Feed
@@ -47,6 +48,13 @@ from .state import (
 )
 
 __all__ = ['ReadSide']
+
+
+#: What ``read`` asks for when it is given no count, or a negative one.
+ALL: Final = -1
+NOTHING: Final = -2
+#: The most that can be asked for at once, as in Node: 1 GiB.
+MAX_MARK: Final = 1 << 30
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -335,9 +343,9 @@ def ask_source(stream: ReadSide) -> None:
 def take(stream: ReadSide, size: Any = None) -> Any:
     """``read(size)``: None when there is not enough."""
     if size is None:
-        wanted = -1
+        wanted = ALL
     else:
-        wanted = int(check_number('size', size))
+        wanted = _size(size)
         if wanted > stream._r_hwm:
             stream._r_hwm = _next_power_of_two(wanted)
     if wanted != 0:
@@ -386,8 +394,20 @@ def take(stream: ReadSide, size: Any = None) -> Any:
     return out
 
 
+def _size(size: Any) -> int:
+    """A count of bytes as ``parseInt`` reads it; ALL if it is no number, NOTHING if negative."""
+    whole = leading_int(size)
+    if whole is None:
+        if isinstance(size, bool) or not isinstance(size, (int, float, str)):
+            bad_type('size', 'a number', size)
+        return ALL
+    if whole > MAX_MARK:
+        out_of_range('size', f'at most {MAX_MARK}', size)
+    return whole if whole >= 0 else NOTHING
+
+
 def how_much(stream: ReadSide, wanted: int) -> int:
-    if wanted == 0 or (stream._r_len == 0 and stream._r & R_ENDED):
+    if wanted == 0 or wanted == NOTHING or (stream._r_len == 0 and stream._r & R_ENDED):
         return 0
     if stream._r & R_OBJECT:
         return 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
+from .._coerce import absent
 from .._listeners import is_coroutine_function
 from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
@@ -99,7 +100,7 @@ class Stream(TypedStream):
             self._w |= W_KEEP_TEXT
         if options.get('default_encoding') is not None:
             self._w_encoding = canonical(options['default_encoding'])
-        if options.get('encoding') is not None:
+        if not absent(options.get('encoding')):
             self._set_encoding(options['encoding'])
         hooks = {
             name: check_callable(name, options[name])
@@ -108,7 +109,7 @@ class Stream(TypedStream):
         }
         if hooks:
             self._hooks = hooks
-        if options.get('signal') is not None:
+        if not absent(options.get('signal')):
             self._follow_signal(check_signal('options.signal', options['signal']))
 
     def _follow_signal(self, signal: AbortSignal) -> None:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .._coerce import absent
 from .._compiled import mypyc_attr
 from .._listeners import adapt
 from .._validate import bad_type
@@ -240,7 +241,7 @@ def set_sink(stream: WriteSide, sink: Sink | None) -> None:
 
 def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
     """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-    name = canonical(encoding) if encoding not in (None, '') else stream._w_encoding
+    name = stream._w_encoding if absent(encoding) else canonical(encoding)
     if chunk is None:
         raise StreamNullValuesError('None cannot be written to a stream')
     if stream._w & W_OBJECT:
