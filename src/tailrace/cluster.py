@@ -8,7 +8,7 @@
         for _ in range(4):
             cluster.fork()
     else:
-        net.create_server(lambda sock: sock.end('hello')).listen(8000)
+        net.create_server(lambda sock: sock.resume().end('hello')).listen(8000)
 
 Run with ``python -m tailrace script.py``, or end the script with ``tailrace.run()``. Servers of
 workers that listen on the same address share its connections: in turn by default. There are also

@@ -419,3 +419,33 @@ def test_a_policy_that_is_none_is_refused(value: Any, code: str) -> None:
         with pytest.raises(tailrace.errors.NodeError) as caught:
             call()
         assert caught.value.code == code
+
+
+def test_a_drop_listener_that_raises_ends_nothing(run: Any) -> None:
+    told: list[Any] = []
+
+    async def main() -> None:
+        async with listening('tcp', max_connections=0) as server:
+            server.on('drop', boom).on_error(lambda error, sock: told.append((error, sock)))
+            assert await ask(server.address().port) in (b'', b'reset')
+            assert await ask(server.address().port) in (b'', b'reset')
+
+    run(main)
+    assert [(type(error), sock) for error, sock in told] == [(BoomError, None)] * 2
+
+
+def test_a_dropped_connection_that_was_reset_has_all_fields(run: Any) -> None:
+    """The kernel names no peer any more; a listener that asks for it must not fail."""
+    dropped: list[Any] = []
+
+    async def main() -> None:
+        async with listening('tcp', max_connections=0) as server:
+            server.on('drop', dropped.append)
+            raw = socket.create_connection(('127.0.0.1', server.address().port))
+            reset(raw)
+            while not dropped:
+                await asyncio.sleep(0)
+
+    run(main)
+    assert dropped[0].remote_address in (None, '127.0.0.1')
+    assert dropped[0].local_address == '127.0.0.1'

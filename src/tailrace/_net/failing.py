@@ -76,6 +76,8 @@ def is_ours(function: Callable[..., Any]) -> bool:
 
 def _ended_by_peer(error: BaseException, sock: Any) -> bool:
     """Whether it is an ordinary ending: the peer has reset, or closed in the middle of a read."""
+    if sock is None:
+        return False
     for one in leaves(error):
         code = getattr(one, 'code', None)
         if one is sock.errored and code in _BY_PEER:
@@ -118,7 +120,8 @@ class Failing(EventEmitter):
         A connection fails when its handler or a listener on its socket raises, or when an 'error'
         event on it has no listener. It is destroyed, and the server goes on. ``callback(error,
         socket)``, plain or a coroutine function, then replaces the log record; what it raises goes
-        to the event loop's exception handler. ``'log'`` is the default: one record with the
+        to the event loop's exception handler. ``socket`` is None if a 'drop' or 'reject' listener
+        has raised. ``'log'`` is the default: one record with the
         traceback through ``logging.getLogger('tailrace')``. ``'raise'`` is Node's rule: the error
         ends ``tailrace.run()``; under another loop it goes to the loop's exception handler. None:
         as ``tailrace.run(on_error=...)`` says.
@@ -138,7 +141,7 @@ class Failing(EventEmitter):
         return 'log' if policy is None else policy
 
     def _connection_failed(self, sock: Any, error: BaseException) -> bool:
-        """An exception that belongs to ``sock``: reported, and the connection is destroyed.
+        """An exception that belongs to ``sock`` (None: one that was dropped): report it, destroy.
 
         False if the policy is 'raise': then nothing was done.
         """
@@ -146,7 +149,7 @@ class Failing(EventEmitter):
         if policy == 'raise':
             return False
         self._report(sock, error, policy)
-        if not sock.destroyed:
+        if sock is not None and not sock.destroyed:
             if 'error' not in sock._events:
                 sock._events['error'] = _REPORTED
             sock.destroy(error)
@@ -156,7 +159,8 @@ class Failing(EventEmitter):
         if getattr(sock, '_reported', None) is error:
             return
         try:
-            sock._reported = error
+            if sock is not None:
+                sock._reported = error
         except AttributeError:
             pass  # not one of our sockets: a program emits 'connection' with its own streams
         ordinary = _ended_by_peer(error, sock)
@@ -220,6 +224,8 @@ class Failing(EventEmitter):
 
 
 def _peer(sock: Any) -> str:
+    if sock is None:
+        return 'a peer that was turned away'
     host = getattr(sock, 'remote_address', None)
     if host is None:
         return 'an unknown peer'

@@ -302,7 +302,7 @@ class Server(TypedServer):
         if limit is not None and self._connections >= limit:
             data = _ends(handle)
             handle.close()
-            self.emit('drop', data)
+            self._announce('drop', data)
             return
         try:
             if self.block_list is not None and self._blocked(handle):
@@ -342,6 +342,14 @@ class Server(TypedServer):
         elif not self._connection_failed(sock, error):
             runtime.uncaught(error, sock)
 
+    def _announce(self, event: str, data: Record | None) -> None:
+        """Emit 'drop' or 'reject': what a listener raises belongs to that connection."""
+        try:
+            self.emit(event, data)
+        except Exception as error:
+            if not self._connection_failed(None, error):
+                raise
+
     def _blocked(self, handle: StreamHandle) -> bool:
         peer = handle.get_peer_name()
         if peer is None or self.block_list is None:
@@ -353,7 +361,7 @@ class Server(TypedServer):
         handle.close()
         if data is not None:
             data['reason'] = 'blockList'
-            self.emit('reject', data)
+            self._announce('reject', data)
         return True
 
     def _connection_closed(self, sock: Socket) -> None:
@@ -601,8 +609,8 @@ def _ends(handle: StreamHandle) -> Record | None:
         return None
     out = Record()
     for side, name in (('local', handle.get_sock_name()), ('remote', handle.get_peer_name())):
-        if name is not None:
-            out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name
+        # The peer may have reset it already: then the kernel knows no name any more.
+        out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name or (None,) * 3
     return out
 
 
