@@ -94,10 +94,22 @@ def test_sk05_sk06_am26_sides_of_an_fd(run: Any) -> None:
     run(main)
 
 
-def test_am62_sides_are_ignored_without_fd() -> None:
-    sock = net.Socket(readable=False, writable=False)
-    assert sock.readable
-    assert sock.writable
+@pytest.mark.parametrize(
+    ('sides', 'state'),
+    [
+        ({'readable': False}, 'writeOnly'),
+        ({'writable': False}, 'readOnly'),
+        ({'readable': False, 'writable': False}, 'closed'),
+        ({'readable': 0, 'writable': None}, 'open'),
+    ],
+)
+def test_am62_a_side_that_is_left_out_is_left_out_without_fd_too(sides: Any, state: str) -> None:
+    sock = net.Socket(sides)
+    assert sock.ready_state == state
+    assert (sock.readable, sock.writable) == (
+        sides.get('readable') is not False,
+        sides.get('writable') is not False,
+    )
 
 
 def test_sk07_sk08_ex04_onread_reuses_one_buffer(run: Any, pair: Pair) -> None:

@@ -16,6 +16,7 @@ This file refuses to know what an answer is for.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -34,6 +35,16 @@ __all__ = ['Resolution', 'entries']
 
 #: ``answer(error, address, family)``; with ``all`` address is the list and family None.
 Answer = Callable[[Exception | None, Any, Any], object]
+
+
+def _patched() -> Callable[..., Any] | None:
+    """What a program has put in the place of the public ``dns.lookup``, as Node finds it; or None.
+
+    The public name is in a layer above this one, so it is looked up and not imported.
+    """
+    public = sys.modules.get(f'{__name__.split(".")[0]}.dns')
+    found = getattr(public, 'lookup', lookup)
+    return None if found is lookup else found
 
 
 class Resolution:
@@ -65,6 +76,8 @@ class Resolution:
         #: What abandon() stops: a lookup of the system, a coroutine, the task or future of one.
         self._under_way: Any = None
         options = Record(family=family, hints=hints, all=True if every else None)
+        if function is None:
+            function = _patched()
         if function is None:
             self._under_way = lookup(host, options, self._blamed(self._called_back))
             return

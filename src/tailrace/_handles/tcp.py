@@ -55,8 +55,21 @@ def ip_sockaddr(address: str, port: int, family: int) -> tuple[Any, ...] | None:
 
 
 def address_info(address: Any) -> SocketAddressInfo:
-    """Ours from the socket module's: IPv6 addresses have four parts there."""
-    return address[0], address[1], 'IPv6' if len(address) == 4 else 'IPv4'
+    """Ours from the socket module's: IPv6 addresses have four parts there.
+
+    The fourth is the scope, which a link-local address is worth nothing without: ``%eth0``.
+    """
+    if len(address) != 4:
+        return address[0], address[1], 'IPv4'
+    host, port, _, scope = address
+    return f'{host}%{_scope_name(scope)}' if scope and '%' not in host else host, port, 'IPv6'
+
+
+def _scope_name(scope: int) -> str:
+    try:
+        return socket.if_indextoname(scope)
+    except (OSError, OverflowError):  # the interface is gone
+        return str(scope)
 
 
 def text_of(info: SocketAddressInfo | None) -> str:

@@ -79,12 +79,11 @@ class Endpoint(Duplex):
         for name in ('object_mode', 'readable_object_mode', 'writable_object_mode'):
             if not absent(options.get(name)):
                 bad_value(f'options.{name}', 'left out: a socket carries bytes', options[name])
-        wraps = options.get('fd') is not None or not absent(options.get('handle'))
         init_link(self)
         self._init_stream(
             {**options, 'allow_half_open': bool(options.get('allow_half_open')), 'signal': None},
-            not wraps or options.get('readable') is not False,
-            not wraps or options.get('writable') is not False,
+            options.get('readable') is not False,
+            options.get('writable') is not False,
         )
         init_socket_stream(self)
         self._settings = Settings.of(options)

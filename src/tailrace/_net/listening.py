@@ -14,11 +14,11 @@ from .. import _runtime
 from .._abort import check_signal
 from .._addr import is_ip
 from .._coerce import absent
-from .._dns.lookup import lookup
+from .._dns.resolve import Resolution, entries
 from .._handles import DONE, ListenHandle
 from .._handles.make import open_listener, pipe_listener, tcp_listener
 from .._validate import bad_value, check_port, check_str
-from ..errors import NodeOSError, system_error
+from ..errors import InvalidIPAddressError, NodeOSError, system_error
 from .bound import BoundSocket
 from .options import is_pipe_name
 
@@ -205,7 +205,7 @@ class Listening:
         """LS-26: the first address that is not IPv6 link-local; a literal comes a tick later."""
         self._server._pending.add(self)
 
-        def found(error: Exception | None, answers: Any = None) -> None:
+        def found(error: Exception | None, answers: Any = None, _: Any = None) -> None:
             self._request = None
             if self._cancelled:
                 return
@@ -213,14 +213,23 @@ class Listening:
                 self._stop_following()
                 self._server._failed(self, error)
                 return
-            address, family = _first_usable(answers)
+            found_here = [pair for pair in entries(answers) if is_ip(pair[0])]
+            if not found_here:
+                failed = InvalidIPAddressError(f'the lookup of {host} gave no IP address')
+                self._stop_following()
+                self._server._failed(self, failed)
+                return
+            address, family = _first_usable(found_here)
             self._listen_on_address(address, port, family)
 
         literal = is_ip(host)
         if literal:
             self._runtime.push(found, (None, [{'address': host, 'family': literal}]))
         else:
-            self._request = lookup(host, {'all': True}, found)
+            # As found at the call: a program may have put its own in the place of dns.lookup.
+            self._request = Resolution(
+                None, host, family=None, hints=0, every=True, answer=found, owner=self._server
+            )
 
     # -- the end of it ----------------------------------------------------------------------------
 
@@ -290,8 +299,8 @@ def _is_port(value: Any) -> bool:
     return isinstance(value, (int, float, str)) and not isinstance(value, bool)
 
 
-def _first_usable(answers: Any) -> tuple[str, int]:
-    for answer in answers:
-        if not (answer['family'] == 6 and answer['address'].lower().startswith('fe80')):
-            return answer['address'], answer['family']
-    return answers[0]['address'], answers[0]['family']
+def _first_usable(answers: list[tuple[Any, Any]]) -> tuple[str, int]:
+    for address, _ in answers:
+        if not address.lower().startswith('fe80'):
+            return address, is_ip(address)
+    return answers[0][0], is_ip(answers[0][0])

@@ -37,16 +37,12 @@ def keep_alive(
 ) -> tuple[int, int, int]:
     """Delay and interval in seconds, and the number of probes; 0 leaves the kernel's value.
 
-    With a delay under a second the kernel's interval and count stay, unless they are given.
+    With a delay or an interval under a second all three stay the kernel's.
     """
     wait = seconds(name, 0 if delay is None else delay)
-    every = KEEP_INTERVAL if wait else 0
-    if interval is not None:
-        every = max(1, seconds('interval', interval))
-    probes = KEEP_COUNT if wait else 0
-    if count is not None:
-        probes = check_int('count', count, 1, 127)
-    return wait, every, probes
+    every = KEEP_INTERVAL if interval is None else seconds('interval', interval)
+    probes = KEEP_COUNT if count is None else check_int('count', count, 1, 127)
+    return (wait, every, probes) if wait and every else (0, 0, 0)
 
 
 class Settings:

@@ -252,8 +252,8 @@ class Socket(TypedSocket):
 
         ``initial_delay`` (ms): silence before the first probe; ``interval`` (ms) between probes;
         ``count`` of them. A delay of a second or more comes with an interval of 1 s and 10 probes
-        unless they are given; below that what is not given stays as the system has it (Linux:
-        2 h, 75 s, 9). Also one mapping of these four.
+        unless they are given; below that, or with an interval under a second, all three stay as
+        the system has them (Linux: 2 h, 75 s, 9). Also one mapping of these four.
 
         Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
         """
