@@ -146,9 +146,9 @@ class Runtime(Ticks):
     def uncaught(self, error: Exception, source: object = None) -> None:
         """An exception nobody caught: end the program, or tell the loop's owner.
 
-        A ``source`` that has a ``take_blame(error)`` deals with it alone if that returns True.
+        A ``source`` that has a ``_take_blame(error)`` deals with it alone if that returns True.
         """
-        blame: Any = getattr(source, 'take_blame', None)
+        blame: Any = getattr(source, '_take_blame', None)
         if blame is not None and blame(error):
             return
         if self.owned:
@@ -612,11 +612,19 @@ def active_resources() -> list[Record]:
     """What keeps the program alive: for people who ask why it does not end.
 
     A list of records ``{kind, address, since}``: ``kind`` such as ``'server'`` or ``'timeout'``,
-    ``address`` what it stands for, ``since`` how many ms it has been active.
+    ``address`` what it stands for, ``since`` how many ms it has been active. A connection (kind
+    ``'socket'``) has these as well: ``peer`` and ``local``, its two ends; ``state``:
+    ``'connecting'``, ``'reading'`` (open), ``'ended by the peer'``, ``'ended'`` (by the program;
+    something is still to be written), ``'waiting for the peer'`` (to end too); ``queued``, the
+    bytes that were written and not yet sent; ``unread``, those that came in and were not read.
     """
     now = time.monotonic()
     out: list[Record] = []
     for holder, since in current().holders.items():
         kind, address = holder.describe()
-        out.append(Record(kind=kind, address=address, since=round((now - since) * 1000, 3)))
+        record = Record(kind=kind, address=address, since=round((now - since) * 1000, 3))
+        more: Any = getattr(getattr(holder, 'owner', None), '_resource_details', None)
+        if more is not None:
+            record.update(more())
+        out.append(record)
     return out

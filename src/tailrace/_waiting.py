@@ -31,7 +31,8 @@ async def first_of(emitter: EventEmitter, *events: str, error: bool = True) -> s
     added: list[tuple[str, Any]] = []
 
     def listen(event: str, listener: Any) -> None:
-        emitter.on(event, listener)
+        # First, because a listener that raises keeps the event from those behind it.
+        emitter.prepend_listener(event, listener)
         added.append((event, listener))
 
     def failed(reason: Any = None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from .._names import Record, node_names
 from .._stream.describe import describe
 from .._stream.encodings import encode
-from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
+from .._stream.state import L_DESTROYED, L_GONE, R_ENDED, W_ENDING, W_FINISHED
 from .._stream.writable import Writable
 from .._validate import (
     MAX_TIMEOUT,
@@ -460,9 +460,27 @@ class Socket(TypedSocket):
         name = self._name(True)
         return None if name is None else str(name[2])
 
+    def _resource_details(self) -> dict[str, Any]:
+        """For :func:`tailrace.active_resources`."""
+        if self._connecting:
+            state = 'connecting'
+        elif self._w & W_FINISHED:
+            state = 'waiting for the peer'
+        elif self._w & W_ENDING:
+            state = 'ended'
+        else:
+            state = 'ended by the peer' if self._r & R_ENDED else 'reading'
+        return {
+            'peer': _place(self._name(True)),
+            'local': _place(self._name(False)),
+            'state': state,
+            'queued': self.writable_length,
+            'unread': self.readable_length,
+        }
+
     # -- failing ----------------------------------------------------------------------------------
 
-    def take_blame(self, error: Exception) -> bool:
+    def _take_blame(self, error: Exception) -> bool:
         """A listener of this socket has raised; whether that is dealt with (see ``failing.py``)."""
         server = self._server
         return server is not None and bool(server._connection_failed(self, error))

@@ -132,7 +132,7 @@ class Life(EventEmitter):
 def close_nt(stream: Life) -> None:
     if stream._life & L_EMIT_CLOSE:
         emit_close(stream)
-    else:
+    elif stream._life & L_DESTROYED:  # a socket may have been connected again meanwhile
         stream._life |= L_CLOSE_EMITTED
 
 

@@ -21,6 +21,7 @@ from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
+    L_DESTROYED,
     L_EMIT_CLOSE,
     L_GONE,
     R_CONTINUOUS,
@@ -231,6 +232,8 @@ class Link(WriteSide):
 
 def mark_gone(stream: Link) -> None:
     """'close' is emitted now."""
+    if not stream._life & L_DESTROYED:
+        return  # connected again meanwhile, by an 'error' listener: this 'close' is the old one's
     stream._life |= L_CLOSE_EMITTED | L_GONE
     server = stream._server
     if server is not None and server._handlings:
