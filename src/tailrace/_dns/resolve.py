@@ -99,6 +99,11 @@ class Resolution:
         else:
             self._runtime.push(self._blamed(self._returned), (result,))
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it answers by callback, so that nothing is saved by abandoning it."""
+        return self._under_way is None
+
     def abandon(self) -> None:
         """Never answer. The system's lookup is abandoned, a coroutine is cancelled."""
         self._answer = None

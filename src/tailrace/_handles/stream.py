@@ -228,7 +228,10 @@ class Stream(Receiver):
             return code
         pending = self._pend()
         pending.connect = done
-        if under_way:
+        # A Unix socket is connected at once. That it is comes from the loop all the same, where it
+        # has its place among the events: behind the accept of the server, and with the reset if
+        # that was closed meanwhile.
+        if under_way or (later and not code):
             self._engine.watch(self, self.watching | WRITE)
         else:
             self._engine.defer(self._connected, (code,), self.owner)

@@ -193,6 +193,11 @@ class Attempts:
         """Whether the end was reported or asked for."""
         return self._over
 
+    @property
+    def latest(self) -> StreamHandle | None:
+        """The handle of the attempt that began last and is under way."""
+        return self._live[-1].handle if self._live else None
+
     def start(self) -> None:
         """Begin. It may end inside the call (a bind that fails, a blocked address)."""
         if len(self._targets) == 1:

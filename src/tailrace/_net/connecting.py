@@ -135,6 +135,8 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
         family, hints, lookup = None, 0, None
     else:
         hints = 0 if absent(hints) else hints
+        if isinstance(family, str):
+            family = {'IPv4': 4, 'IPv6': 6}.get(family, family)
         if lookup is not None:
             # It gets them as they are, and is the one to judge them.
             check_callable('options.lookup', lookup)
@@ -210,6 +212,11 @@ class Connecting:
         return None if self._attempts is None else self._attempts.attempted
 
     @property
+    def trying(self) -> StreamHandle | None:
+        """The handle of the latest attempt that is under way."""
+        return None if self._attempts is None else self._attempts.latest
+
+    @property
     def to_path(self) -> bool:
         """Whether it connects to a Unix socket."""
         return self._plan.path is not None
@@ -233,9 +240,14 @@ class Connecting:
     def abort(self, closed: Callable[[], object] | None = None) -> bool:
         """End it, in any phase; nothing is connected or given up after this.
 
+        A lookup for a single address that answers later still has its 'lookup', as in Node.
+
         True: ``closed`` will be called when the open handles are closed, after the failed
         attempts of a series (ECANCELED). False: nothing was open, ``closed`` will not be called.
         """
+        resolution = self._resolution
+        if resolution is not None and not self._plan.select and resolution.goes_on:
+            self._resolution = None
         self._end()
         return self._attempts is not None and self._attempts.abort(closed)
 

@@ -27,8 +27,13 @@ from .._stream.read import init_read
 from .._stream.state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
+    L_CLOSE_EMITTED,
+    L_CLOSED,
     L_DESTROYED,
+    L_ERROR_EMITTED,
+    L_GONE,
     R_ABSENT,
+    R_DEAD,
     R_DECODING,
     R_DID_READ,
     R_END_EMITTED,
@@ -40,11 +45,14 @@ from .._stream.state import (
     R_STOPPED,
     W_ABSENT,
     W_CORKED,
+    W_DEAD,
     W_ENDED,
     W_ENDING,
     W_FINAL,
+    W_FINAL_CALLED,
     W_FINISHED,
     W_KEEP_TEXT,
+    W_PREFINISHED,
 )
 from .._stream.write import init_write, set_sink
 from .._validate import MAX_TIMEOUT, bad_type, bad_value, check_int
@@ -86,6 +94,10 @@ class Endpoint(Duplex):
             options.get('writable') is not False,
         )
         init_socket_stream(self)
+        if self._r & R_ABSENT:
+            self._r |= R_ENDED | R_END_EMITTED
+        if self._w & W_ABSENT:
+            self._w |= W_ENDING | W_ENDED | W_FINISHED
         self._settings = Settings.of(options)
         self._block_list = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
@@ -261,6 +273,8 @@ class Endpoint(Duplex):
             raise system_error('EISCONN', 'connect')
         if self._life & L_DESTROYED:
             self._revive()
+        elif bound is None and not self._connecting:
+            self._reopen()
         if callback is not None:
             self.once('connect', callback)
         if options.get('port') is None and options.get('path') is None:
@@ -292,6 +306,20 @@ class Endpoint(Duplex):
         )
         self._under_way = machine
         machine.start()
+
+    def _reopen(self) -> None:
+        """Forget what went wrong or was ended before there was a connection, as in Node.
+
+        What waits to be written, and the ticks that will tell of the failure, stay.
+        """
+        self._error = None
+        self._life &= ~(L_CLOSED | L_CLOSE_EMITTED | L_ERROR_EMITTED | L_GONE)
+        self._r &= ~(R_DEAD | R_READING)
+        if not self._r & R_ABSENT:
+            self._r &= ~(R_ENDED | R_END_EMITTED)
+        self._w &= ~(W_DEAD | W_FINAL_CALLED | W_PREFINISHED)
+        if not self._w & W_ABSENT:
+            self._w &= ~(W_ENDING | W_ENDED | W_FINISHED)
 
     def _revive(self) -> None:
         """Make a destroyed socket new for another connection; listeners and mode stay."""

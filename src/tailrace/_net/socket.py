@@ -283,7 +283,7 @@ class Socket(TypedSocket):
             bad_type('tos', 'a number', tos)
         value = check_int('tos', tos, 0, 255)
         self._remembered().tos = value
-        if self._handle is not None:
+        if self._handle is not None and self._handle.kind == 'tcp':
             code = self._handle.set_type_of_service(value)
             if code > 0:
                 raise system_error(code, 'setTypeOfService')
@@ -291,7 +291,7 @@ class Socket(TypedSocket):
 
     def get_type_of_service(self) -> int:
         """The value in force, or the one remembered; 0 by default."""
-        if self._handle is not None:
+        if self._handle is not None and self._handle.kind == 'tcp':
             value = self._handle.get_type_of_service()
             if value < 0:
                 raise system_error(-value, 'getTypeOfService')
@@ -406,8 +406,7 @@ class Socket(TypedSocket):
 
     def address(self) -> Record:
         """Own ``{address, family, port}``; empty without an IP connection."""
-        handle = self._handle
-        info = handle.get_sock_name() if handle is not None else None
+        info = self._name(False)
         if info is None:
             return Record()
         return Record(address=info[0], family=info[2], port=info[1])
@@ -417,7 +416,10 @@ class Socket(TypedSocket):
         names = self._names
         if names is None:
             if self._handle is None:
-                return None
+                # While it connects the own address is known already.
+                machine = self._under_way
+                trying = None if peer or machine is None else machine.trying
+                return None if trying is None else trying.get_sock_name()
             names = self._names = [None, None]
         if names[peer] is None and self._handle is not None:
             handle = self._handle

@@ -248,7 +248,7 @@ def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, st
         return chunk, name, 1
     if isinstance(chunk, str):
         if stream._w & W_KEEP_TEXT:
-            return chunk, name, len(chunk)
+            return chunk, name, text_length(chunk)
         chunk = encode(chunk, name)
     elif type(chunk) is not bytes:
         try:
@@ -257,6 +257,13 @@ def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, st
         except TypeError:
             bad_type('chunk', 'a string or bytes-like', chunk)
     return chunk, 'buffer', len(chunk)
+
+
+def text_length(text: str) -> int:
+    """How long JavaScript says that text is: characters beyond U+FFFF count as two."""
+    if text.isascii():
+        return len(text)
+    return len(text.encode('utf-16-le', 'surrogatepass')) // 2
 
 
 def state_refusal(stream: WriteSide) -> Exception | None:
