@@ -94,10 +94,6 @@ class Endpoint(Duplex):
             options.get('writable') is not False,
         )
         init_socket_stream(self)
-        if self._r & R_ABSENT:
-            self._r |= R_ENDED | R_END_EMITTED
-        if self._w & W_ABSENT:
-            self._w |= W_ENDING | W_ENDED | W_FINISHED
         self._settings = Settings.of(options)
         self._block_list = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
@@ -232,6 +228,9 @@ class Endpoint(Duplex):
         self.off('connect', self._send_held)
         held, self._held_write = self._held_write, None
         if held is not None:
+            # Nobody will write it, and it goes on being counted, as in Node.
+            parts = held[0] if isinstance(held[0], list) else [held[0]]
+            self._counted = (self._counted[0], self._counted[1] + sum(map(len, parts)))
             held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 
     def _give(self, code: int, callback: Any) -> None:
@@ -241,7 +240,8 @@ class Endpoint(Duplex):
             callback(system_error(code, 'write'))
 
     def _refusal(self) -> Exception | None:
-        if self._w & W_ENDING and self._r & R_END_EMITTED and not self.allow_half_open:
+        ended_by_peer = self._r & (R_END_EMITTED | R_ABSENT) == R_END_EMITTED
+        if self._w & W_ENDING and ended_by_peer and not self.allow_half_open:
             # SK-53: the peer's FIN ended us; a write after that is a broken pipe. No system call
             # has failed, so none is named.
             error = system_error('EPIPE', 'write')

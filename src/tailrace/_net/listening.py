@@ -64,9 +64,12 @@ class Listening:
         if handle is not None and options.get('port') is None and options.get('path') is None:
             self._follow_signal()
             self._listen_on(self._given(handle))
-        elif isinstance(fd, int) and not isinstance(fd, bool) and fd >= 0:
+        elif isinstance(fd, (int, float)) and not isinstance(fd, bool) and fd >= 0:
             self._follow_signal()
-            self._listen_on_fd(fd)
+            if isinstance(fd, int) and fd < 2**31:
+                self._listen_on_fd(fd)
+            else:
+                self._fail('EINVAL', None, None)
         elif _is_port(options.get('port')):
             port = check_port('options.port', options['port'])
             self._follow_signal()
@@ -249,13 +252,15 @@ class Listening:
         self._server._pending.add(self)
         self._runtime.push(self._server._listening_nt, (self,))
 
-    def _fail(self, code: int, address: str | None, port: int | None) -> None:
+    def _fail(self, code: int | str, address: str | None, port: int | None) -> None:
         self._stop_following()
         self._server._pending.add(self)
         error = self._error(code, 'listen', address, port)
         self._runtime.push(self._server._failed, (self, error))
 
-    def _error(self, code: int, syscall: str, address: str | None, port: int | None) -> NodeOSError:
+    def _error(
+        self, code: int | str, syscall: str, address: str | None, port: int | None
+    ) -> NodeOSError:
         reason: int | str = code
         if port == -1 and system_error(code, syscall).code == 'ENOENT':
             # libuv, and so Node, says EACCES of a directory that is not there.

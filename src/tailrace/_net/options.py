@@ -121,7 +121,7 @@ def socket_call(
     where: str, options: Any, keywords: dict[str, Any], known: frozenset[str] = SOCKET_OPTIONS
 ) -> dict[str, Any]:
     """The options of ``Socket(...)``; a plain int is a descriptor."""
-    if isinstance(options, int) and not isinstance(options, bool):
+    if isinstance(options, (int, float)) and not isinstance(options, bool):
         options = {'fd': options}
     elif options is not None and not is_mapping(options):
         bad_type('options', 'a mapping', options)

@@ -528,13 +528,16 @@ class Server(TypedServer):
     def _close_nt(self) -> None:
         self.emit('close')
 
-    async def async_dispose(self) -> None:
-        """Close and wait until closed; at once if not open. ``async with`` ends with it."""
-        if self._handle is not None or self._pending:
+    def async_dispose(self) -> Coroutine[Any, Any, None]:
+        """Close at once; what is returned is awaited until closed. ``async with`` ends with it."""
+        closing = self._handle is not None or bool(self._pending)
+        if closing:
             self.close()
-        elif not self._connections:
-            return
-        await first_of(self, 'close', error=False)
+        return self._disposed(closing or bool(self._connections))
+
+    async def _disposed(self, wait: bool) -> None:
+        if wait:
+            await first_of(self, 'close', error=False)
 
     async def __aenter__(self: _T) -> _T:
         return self

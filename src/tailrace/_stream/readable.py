@@ -179,7 +179,7 @@ class Readable(Framing, Stream):
     @property
     def readable_ended(self) -> bool:
         """Whether 'end' was emitted."""
-        return bool(self._r & R_END_EMITTED) and not self._r & R_ABSENT
+        return bool(self._r & R_END_EMITTED)
 
     @property
     def readable_aborted(self) -> bool:

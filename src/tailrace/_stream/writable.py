@@ -143,12 +143,12 @@ class Writable(Stream):
     @property
     def writable_ended(self) -> bool:
         """Whether :meth:`end` was called."""
-        return bool(self._w & W_ENDING) and not self._w & W_ABSENT
+        return bool(self._w & W_ENDING)
 
     @property
     def writable_finished(self) -> bool:
         """Whether 'finish' was emitted (it is being emitted, within its listeners)."""
-        return bool(self._w & W_FINISHED) and not self._w & W_ABSENT
+        return bool(self._w & W_FINISHED)
 
     @property
     def writable_aborted(self) -> bool:
