@@ -22,13 +22,14 @@ LAYERS = (
         'what a user or the interpreter calls: names, nothing else',
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
-            *('cluster', 'child_process', 'process', 'testing'),
+            *('cluster', 'child_process', 'process', 'testing', 'tls'),
             'adapters',
         ),
     ),
     Layer(
         "sockets as asyncio and anyio know them; what users' tests need", ('_adapters', '_testing')
     ),
+    Layer('TLS between a socket and its handle', ('_tls',)),
     Layer('one server in many processes, and the channels between them', ('_cluster',)),
     Layer('options, sockets, connecting, servers', ('_net',)),
     Layer('reading and writing states, pipes, destruction', ('_stream',)),

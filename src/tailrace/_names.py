@@ -37,6 +37,14 @@ _IRREGULAR = {
     'add_cidrs': 'addCIDRs',
     'remove_cidr': 'removeCIDR',
     'from_': 'from',
+    'alpn_protocols': 'ALPNProtocols',
+    'alpn_callback': 'ALPNCallback',
+    'sni_callback': 'SNICallback',
+    'get_ca_certificates': 'getCACertificates',
+    'set_default_ca_certificates': 'setDefaultCACertificates',
+    'get_tls_ticket': 'getTLSTicket',
+    'request_ocsp': 'requestOCSP',
+    'min_dh_size': 'minDHSize',
 }
 _IRREGULAR_BACK = {node: name for name, node in _IRREGULAR.items()}
 _HUMP = re.compile(r'(?<=[a-z0-9])([A-Z])')

@@ -262,13 +262,17 @@ _STATE: dict[str, tuple[str, type[Exception] | None]] = {
     'ERR_IPC_DISCONNECTED': ('the channel is already disconnected', None),
     'ERR_CHILD_CLOSED_BEFORE_REPLY': ('the child closed before it replied', None),
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM': ('not available on this platform', None),
+    'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT': ('the protocol was not offered', TypeError),
+    'ERR_TLS_INVALID_CONTEXT': ('not a secure context', TypeError),
+    'ERR_TLS_SNI_FROM_SERVER': ('a server cannot ask for a name', None),
     'ERR_USE_AFTER_CLOSE': ('used after it was closed', None),
 }
 
 
 def _class_name(code: str) -> str:
     words = code.removeprefix('ERR_').split('_')
-    return ''.join(w if w in ('IP', 'IPC') else w.capitalize() for w in words) + 'Error'
+    known = ('IP', 'IPC', 'TLS', 'ALPN', 'SNI')
+    return ''.join(w if w in known else w.capitalize() for w in words) + 'Error'
 
 
 def _state_classes() -> dict[str, type[StateError]]:

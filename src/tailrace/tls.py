@@ -70,7 +70,7 @@ if _typing.TYPE_CHECKING:
     getCiphers = get_ciphers
     getCACertificates = get_ca_certificates
     setDefaultCACertificates = set_default_ca_certificates
-    rootCertificates = root_certificates
+    rootCertificates: tuple[str, ...]
 else:
     _getattr, __dir__ = _module_names(__name__, __all__, globals())
 

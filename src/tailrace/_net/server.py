@@ -144,7 +144,7 @@ class Server(TypedServer):
             self.linger = milliseconds('options.linger', linger)
         if callback is not None:
             self._has_handler = True
-            self.on('connection', callback)
+            self.on(self._served, callback)
 
     # -- listening --------------------------------------------------------------------------------
 
@@ -312,8 +312,9 @@ class Server(TypedServer):
             if self.keep_alive:
                 handle.set_keep_alive(True, *keep_alive(self.keep_alive_initial_delay))
             mark = self.high_water_mark
-            sock = _new_socket(Socket)
-            sock._begin(handle, self, mark if type(mark) is int and mark >= 0 else self._mark())
+            sock = self._connection(
+                handle, mark if type(mark) is int and mark >= 0 else self._mark()
+            )
         except BaseException:  # an attribute was set to something unusable
             handle.close()
             raise
@@ -322,12 +323,29 @@ class Server(TypedServer):
             self._on_count()
         if channels.server_socket.subscribers:
             channels.server_socket.publish({'socket': sock})
-        self._sockets[sock] = 'connection' in self._events or self._arrivals is not None
-        self._announced = sock
+        self._arrived(sock)
+
+    def _connection(self, handle: StreamHandle, mark: int) -> Socket:
+        """The socket of a connection that was accepted."""
+        sock = _new_socket(Socket)
+        sock._begin(handle, self, mark)
+        return sock
+
+    def _arrived(self, sock: Socket) -> None:
+        """A connection is there and counted."""
+        self._present(sock, 'connection')
+
+    def _present(self, sock: Socket, event: str) -> None:
+        """A connection is ready for the program."""
+        self._sockets[sock] = event in self._events or self._arrivals is not None
         if self._arrivals is not None:
             self._arrivals.offer(sock)
+        self._emit_arrival(event, sock)
+
+    def _emit_arrival(self, event: str, sock: Socket) -> None:
+        self._announced = sock
         try:
-            self.emit('connection', sock)
+            self.emit(event, sock)
         except Exception as error:
             self._listener_failed(sock, error)
         self._announced = None

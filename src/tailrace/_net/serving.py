@@ -31,6 +31,9 @@ __all__ = ['Connections', 'Serving']
 class Serving(Failing):
     """The part of :class:`Server` that deals with coroutines; not used by itself."""
 
+    #: The event whose listeners are the handlers of connections.
+    _served: str = 'connection'
+
     if TYPE_CHECKING:
         _handle: ListenHandle | None
         _pending: set[Listening]
@@ -89,13 +92,13 @@ class Serving(Failing):
 
     def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
         super()._add(event, function, once, first)
-        if event == 'connection' and self._arrivals is not None:
+        if event == self._served and self._arrivals is not None:
             self._arrivals.hold_back()
 
     # -- coroutine handlers -----------------------------------------------------------------------
 
     def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-        if event != 'connection':
+        if event != self._served:
             return super()._starter(event, function)
 
         def start(*args: Any) -> None:
@@ -314,7 +317,7 @@ class Arrivals:
 
     def _for_listeners(self) -> bool:
         """Whether all loops were left, and there are listeners to go on with."""
-        return not self.loops and bool(self._server.listener_count('connection'))
+        return not self.loops and bool(self._server.listener_count(self._server._served))
 
     def hold_back(self) -> None:
         """Accept if and only if somebody waits."""

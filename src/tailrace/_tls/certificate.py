@@ -39,7 +39,7 @@ _CURVES = {
     '1.3.132.0.35': ('secp521r1', 'P-521', 521),
     '1.3.132.0.10': ('secp256k1', None, 256),
 }
-_MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split()
+_MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 _RSA, _EC = '1.2.840.113549.1.1.1', '1.2.840.10045.2.1'
 _SAN, _BASIC, _EKU, _AIA = '2.5.29.17', '2.5.29.19', '2.5.29.37', '1.3.6.1.5.5.7.1.1'
 _ACCESS = {'1.3.6.1.5.5.7.48.1': 'OCSP - URI', '1.3.6.1.5.5.7.48.2': 'CA Issuers - URI'}
@@ -72,7 +72,8 @@ def _read(raw: bytes) -> Record:
     parts = [part for part in der.whole(body) if part[0] != 0xA0]  # without the version
     if len(parts) < 6:
         raise ValueError('not a certificate')
-    (_, serial, _), _, (_, issuer, _), (_, validity, _), (_, subject, _), (_, key, key_raw) = parts[:6]
+    serial, issuer, validity, subject, key = (parts[at][1] for at in (0, 2, 3, 4, 5))
+    key_raw = parts[5][2]
     extensions = _extensions(next((part[1] for part in parts[6:] if part[0] == 0xA3), b''))
     (not_before, not_after) = (_time(tag, text) for tag, text in der.children(validity))
     out = Record(subject=_name(subject), issuer=_name(issuer))
@@ -83,8 +84,10 @@ def _read(raw: bytes) -> Record:
     out['ca'] = _is_ca(extensions.get(_BASIC, b''))
     out.update(_public_key(key, key_raw))
     out['valid_from'], out['valid_to'] = not_before, not_after
-    for field, name in (('fingerprint', 'sha1'), ('fingerprint256', 'sha256'), ('fingerprint512', 'sha512')):
-        out[field] = hashlib.new(name, raw, usedforsecurity=False).digest().hex(':').upper()
+    for bits, name in (('', 'sha1'), ('256', 'sha256'), ('512', 'sha512')):
+        out[f'fingerprint{bits}'] = (
+            hashlib.new(name, raw, usedforsecurity=False).digest().hex(':').upper()
+        )
     if _EKU in extensions:
         ((_, uses),) = tuple(der.children(extensions[_EKU]))
         out['ext_key_usage'] = [der.oid(use) for _, use in der.children(uses)]

@@ -1,7 +1,7 @@
 """Options of TLS as ``ssl`` contexts: ``create_secure_context``.
 
-One :class:`SecureContext` serves both roles, as in Node; the two ``ssl.SSLContext`` that this takes are
-made when they are first needed. What ``ssl`` cannot do is refused here, at once, with a reason.
+One :class:`SecureContext` serves both roles, as in Node; the two ``ssl.SSLContext`` that this takes
+are made when they are first needed. What ``ssl`` cannot do is refused here, at once, with a reason.
 """
 
 from __future__ import annotations
@@ -130,12 +130,14 @@ def _material(name: str, value: Any) -> bytes:
             return file.read()
     if isinstance(value, str):
         return value.encode()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    bad_type(name, 'PEM text, bytes or the path of a file', value)
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        bad_type(name, 'PEM text, bytes or the path of a file', value)
+    return bytes(value)
 
 
 def _each(value: Any) -> Sequence[Any]:
+    if absent(value):
+        return ()
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
@@ -272,15 +274,16 @@ class SecureContext:
 
     def _load_own(self, context: ssl.SSLContext) -> None:
         get = self._options.get
-        certs = [] if absent(get('cert')) else [_material('options.cert', c) for c in _each(get('cert'))]
+        certs = [_material('options.cert', one) for one in _each(get('cert'))]
         keys: list[tuple[bytes, Any]] = []
         shared = get('passphrase')
-        for one in [] if absent(get('key')) else _each(get('key')):
+        for one in _each(get('key')):
             if is_mapping(one):
-                keys.append((_material('options.key', one.get('pem')), one.get('passphrase', shared)))
+                pem, secret = one.get('pem'), one.get('passphrase', shared)
+                keys.append((_material('options.key', pem), secret))
             else:
                 keys.append((_material('options.key', one), shared))
-        for one in [] if absent(get('pfx')) else _each(get('pfx')):
+        for one in _each(get('pfx')):
             secret = one.get('passphrase', shared) if is_mapping(one) else shared
             cert, key, extra = _open_pfx(one.get('buf') if is_mapping(one) else one, secret)
             certs.append(cert)
@@ -362,9 +365,10 @@ class SecureContext:
                 if found is None:
                     return None, b''
                 get = found.get if is_mapping(found) else lambda name: getattr(found, name)
-                return get('identity'), bytes(get('psk'))
+                secret: Any = get('psk')
+                return get('identity'), bytes(secret)
 
-            context.set_psk_client_callback(for_client)
+            context.set_psk_client_callback(for_client)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return f'<SecureContext with {len(self._own)} certificate(s)>'
@@ -380,7 +384,7 @@ def _set_versions(context: ssl.SSLContext, options: Mapping[str, Any]) -> None:
     protocol = options.get('secure_protocol')
     if not absent(protocol):
         if low is not None or high is not None:
-            bad_value('options.secure_protocol', 'left out with min_version or max_version', protocol)
+            bad_value('options.secure_protocol', 'left out with a min or max version', protocol)
         text = check_str('options.secure_protocol', protocol)
         word = text.removesuffix('_method').removesuffix('_client').removesuffix('_server')
         only = {'TLSv1': 'TLSv1', 'TLSv1_1': 'TLSv1.1', 'TLSv1_2': 'TLSv1.2', 'TLSv1_3': 'TLSv1.3'}
@@ -427,24 +431,24 @@ def _open_pfx(data: Any, passphrase: Any) -> tuple[bytes, bytes, bytes]:
     pem = serialization.Encoding.PEM
     return (
         cert.public_bytes(pem),
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
         b''.join(one.public_bytes(pem) for one in extra),
     )
 
 
 def create_secure_context(
-    options: Mapping[str, Any] | ssl.SSLContext | None = None, /, **keywords: Any
+    options: Mapping[str, Any] | SecureContext | ssl.SSLContext | None = None,
+    /,
+    **keywords: Any,
 ) -> SecureContext:
     """Certificates, keys and rules for any number of connections.
 
-    Options, as keywords or one mapping: ``cert``, ``key`` and ``ca`` (PEM text or bytes, the path of a
-    file, or a list of these), ``passphrase``, ``pfx`` (PKCS #12; needs the extra ``tls``), ``crl``,
-    ``min_version`` and ``max_version`` ('TLSv1.2', 'TLSv1.3'), ``ciphers`` (OpenSSL's form, TLS 1.2),
-    ``ecdh_curve``, ``dhparam``, ``honor_cipher_order`` (default True), ``secure_options``,
-    ``secure_protocol``, ``allow_partial_trust_chain``, ``psk_callback`` (Python 3.13). A ready
-    ``ssl.SSLContext`` is taken as it is.
+    Options, as keywords or one mapping: ``cert``, ``key`` and ``ca`` (PEM text or bytes, the path
+    of a file, or a list of these), ``passphrase``, ``pfx`` (PKCS #12; needs the extra ``tls``),
+    ``crl``, ``min_version`` and ``max_version`` ('TLSv1.2', 'TLSv1.3'), ``ciphers`` (OpenSSL's
+    form, TLS 1.2), ``ecdh_curve``, ``dhparam``, ``honor_cipher_order`` (default True),
+    ``secure_options``, ``secure_protocol``, ``allow_partial_trust_chain``, ``psk_callback`` (Python
+    3.13). A ready ``ssl.SSLContext`` is taken as it is.
 
     Without ``ca`` the system's certificates are trusted. Raises ERR_INVALID_ARG_TYPE,
     ERR_INVALID_ARG_VALUE, ERR_TLS_OPTION_UNSUPPORTED, and OSError for a file that cannot be read.
@@ -500,7 +504,7 @@ def get_ca_certificates(type: str = 'default', /) -> list[str]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(name)
         return [ssl.DER_cert_to_PEM_cert(raw) for raw in context.get_ca_certs(binary_form=True)]
-    bad_value('type', "'default', 'system', 'bundled' or 'extra'", type)
+    return bad_value('type', "'default', 'system', 'bundled' or 'extra'", type)
 
 
 def set_default_ca_certificates(certs: Sequence[str | bytes], /) -> None:
@@ -521,5 +525,3 @@ def set_default_ca_certificates(certs: Sequence[str | bytes], /) -> None:
             bad_value(f'certs[{i}]', 'a certificate in PEM', one)
         texts.append(text)
     defaults.ca = list(dict.fromkeys(texts))
-
-

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ['BIT_STRING', 'BOOLEAN', 'INTEGER', 'OCTET_STRING', 'OID', 'SEQUENCE', 'children', 'number', 'oid', 'whole']
+__all__ = ['BOOLEAN', 'children', 'number', 'oid', 'whole']
 
-BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x06, 0x30
+#: The tag of a BOOLEAN.
+BOOLEAN = 0x01
 
 
 def _one(data: bytes, at: int) -> tuple[int, int, int]:

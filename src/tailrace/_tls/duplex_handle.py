@@ -1,4 +1,4 @@
-"""Any Duplex as a handle, so that TLS runs over in-memory pairs, other TLS sockets and a user's own streams.
+"""Any Duplex as a handle: TLS over in-memory pairs, other TLS sockets and a user's own streams.
 
 What Node has as JSStreamSocket. It has no descriptor and no addresses, and refuses to know TLS.
 """
@@ -23,9 +23,9 @@ class DuplexHandle:
     """A StreamHandle over a Duplex; it takes the stream over and ends with it."""
 
     __slots__ = (
-        '_closed', '_queued', '_refed', '_stream', 'active_at', 'buffer', 'bytes_read', 'bytes_written',
-        'fd', 'kind', 'on_buffer', 'on_end', 'on_error', 'on_read', 'owner', 'reading', 'runtime',
-        'stamping',
+        '_closed', '_queued', '_refed', '_stream', 'active_at', 'buffer', 'bytes_read',
+        'bytes_written', 'fd', 'kind', 'on_buffer', 'on_end', 'on_error', 'on_read', 'owner',
+        'reading', 'runtime', 'stamping',
     )  # fmt: skip
 
     def __init__(self, stream: Any) -> None:
@@ -126,7 +126,7 @@ class DuplexHandle:
     def shutdown(self, done: Callable[[int], object]) -> int:
         if self._closed:
             return errno.EBADF
-        self._stream.end(lambda error=None: done(DONE if error is None else errno.EPIPE))
+        self._stream.end(lambda error=None: done(DONE if error is None else errno.ENOTCONN))
         return PENDING
 
     def close(self, done: Callable[[], object] | None = None) -> None:

@@ -1,8 +1,8 @@
 """One TLS connection between byte strings: bytes from the peer in, plaintext out, and back.
 
-OpenSSL works on two buffers in memory (``ssl.MemoryBIO``). This file refuses to know where bytes come
-from and go to, and who waits for them. What the numbers in it cost was measured on CPython 3.12 with
-1 KiB messages.
+OpenSSL works on two buffers in memory (``ssl.MemoryBIO``). This file refuses to know where bytes
+come from and go to, and who waits for them. What the numbers in it cost was measured on CPython
+3.12 with 1 KiB messages.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ READ_SIZE = 65536
 
 
 class Engine:
-    """A connection's TLS state. Errors are ``ssl.SSLError``; after one, only ``outgoing`` is of use."""
+    """A connection's TLS state. After an error (``ssl.SSLError``) only ``outgoing`` is of use."""
 
-    __slots__ = ('_in', '_out', '_read', '_write', 'closed_by_peer', 'closing', 'fed', 'object', 'secure')
+    __slots__ = (
+        '_in', '_out', '_read', '_write', 'closed_by_peer', 'closing', 'object', 'secure',
+    )  # fmt: skip
 
     def __init__(
         self, context: ssl.SSLContext, server: bool, hostname: str | None, session: Any = None
@@ -33,8 +35,6 @@ class Engine:
         #: Whether our close_notify was made, and whether the peer's was read.
         self.closing = False
         self.closed_by_peer = False
-        #: Whether the last :meth:`receive` took something that was no plaintext, such as a ticket.
-        self.fed = False
 
     def feed(self, data: bytes) -> None:
         """Bytes from the peer."""
@@ -52,7 +52,6 @@ class Engine:
     def receive(self) -> bytes:
         """The plaintext of all whole records that were fed, in one piece; b'' if there is none."""
         read, pending = self._read, self._in
-        self.fed = False
         parts: list[bytes] = []
         try:
             # Asking once more than there is raises: 4 us, where `pending` takes 0.1.
@@ -63,13 +62,13 @@ class Engine:
                     break
                 parts.append(data)
         except ssl.SSLWantReadError:
-            self.fed = True
+            pass  # what was left was part of a record, or a ticket
         except ssl.SSLZeroReturnError:
             self.closed_by_peer = True
         return parts[0] if len(parts) == 1 else b''.join(parts)
 
     def send(self, data: bytes, fragment: int = 0) -> None:
-        """Encrypt plaintext into ``outgoing``; in records of ``fragment`` bytes if that is not 0."""
+        """Encrypt plaintext into ``outgoing``; ``fragment``: bytes of a record, if not 0."""
         if fragment and len(data) > fragment:
             view = memoryview(data)
             for at in range(0, len(data), fragment):
@@ -80,8 +79,8 @@ class Engine:
     def close(self) -> None:
         """Make the close_notify; once, and only after :meth:`receive`.
 
-        With plaintext undelivered OpenSSL would call it an error (APPLICATION_DATA_AFTER_CLOSE_NOTIFY)
-        and end the connection.
+        With plaintext undelivered OpenSSL would call it an error
+        (APPLICATION_DATA_AFTER_CLOSE_NOTIFY) and end the connection.
         """
         if self.closing:
             return

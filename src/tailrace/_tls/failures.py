@@ -6,8 +6,8 @@
                │   └─ CertificateError    the peer's certificate was not accepted
                └─ TLSOptionError         an option that Python's ssl cannot do
 
-A code is OpenSSL's reason in Node's form (``ERR_SSL_WRONG_VERSION_NUMBER``), or for a certificate the
-name of the verification error (``CERT_HAS_EXPIRED``), X509_verify_cert_error_string(3).
+A code is OpenSSL's reason in Node's form (``ERR_SSL_WRONG_VERSION_NUMBER``), or for a certificate
+the name of the verification error (``CERT_HAS_EXPIRED``), X509_verify_cert_error_string(3).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TLSHandshakeError(TLSError):
     phase: str = 'handshake'
 
 
-class CertificateError(TLSHandshakeError, ssl.CertificateError):  # type: ignore[misc]
+class CertificateError(TLSHandshakeError, ssl.CertificateError):
     """The peer's certificate was not accepted; ``verify_code`` is OpenSSL's number."""
 
     code = 'ERR_TLS_CERT'
@@ -142,8 +142,8 @@ def protocol_error(error: ssl.SSLError, peer: str) -> TLSError:
 
 def _fill(out: TLSError, error: ssl.SSLError) -> TLSError:
     out.code = _code_of(error)
-    out.reason = error.reason
-    alert = _ALERT.fullmatch(error.reason or '')
+    out.reason = out.code.removeprefix('ERR_SSL_')
+    alert = _ALERT.fullmatch(out.reason)
     out.alert = alert[1].lower() if alert else None
     out.__cause__ = error
     return out

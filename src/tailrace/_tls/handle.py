@@ -1,9 +1,9 @@
 """TLS as a handle: the contract of ``_handles`` above another handle.
 
-So everything a socket does with a handle (reading and pausing, the write queue, idle time, half-close,
-handing over) is done with TLS in between, and no code of the socket knows. Plaintext that is written in one
-tick goes out as one record and one system call; what is written while data is being delivered goes out when
-the delivery is over.
+So everything a socket does with a handle (reading and pausing, the write queue, idle time,
+half-close, handing over) is done with TLS in between, and no code of the socket knows. Plaintext
+that is written in one tick goes out as one record and one system call; what is written while data
+is being delivered goes out when the delivery is over.
 
 This file refuses to know sockets, events and options; it asks its :class:`Owner`.
 """
@@ -21,7 +21,8 @@ from .engine import Engine
 
 __all__ = ['Owner', 'TLSHandle']
 
-#: With more plaintext than this waiting, or with the kernel full, a write is encrypted at once and waits.
+#: With more plaintext than this waiting, or with the kernel full, a write is encrypted at once and
+#: waits.
 ENOUGH = 65536
 
 
@@ -41,7 +42,7 @@ class Owner(Protocol):
         """The peer is gone without close_notify, or (``truncated`` False) before the handshake."""
 
     def _tls_post(self) -> None:
-        """Something other than data came after the handshake, such as a session ticket."""
+        """Records were read: data, or something else such as a session ticket."""
 
 
 def _ignore(*_: Any) -> None:
@@ -52,10 +53,10 @@ class TLSHandle:
     """A StreamHandle; see the contract in ``_handles/__init__.py``."""
 
     __slots__ = (
-        '_closed', '_dones', '_due', '_ended', '_eof', '_failed', '_first', '_held', '_inside', '_lower',
-        '_owner', '_plain', '_shutdown', '_size', 'allow_truncation', 'buffer', 'bytes_read',
-        'bytes_written', 'engine', 'fragment', 'kind', 'on_buffer', 'on_end', 'on_error', 'on_read',
-        'reading', 'runtime',
+        '_closed', '_dones', '_due', '_ended', '_eof', '_failed', '_first', '_held', '_inside',
+        '_lower', '_owner', '_plain', '_shutdown', '_size', 'allow_truncation', 'buffer',
+        'bytes_read', 'bytes_written', 'engine', 'fragment', 'kind', 'on_buffer', 'on_end',
+        'on_error', 'on_read', 'reading', 'runtime',
     )  # fmt: skip
 
     def __init__(self, lower: Any, owner: Any, engine: Engine | None) -> None:
@@ -74,7 +75,8 @@ class TLSHandle:
         self.reading = False
         self.fragment = 0
         self.allow_truncation = False
-        #: Plaintext that waits to be encrypted, and the callbacks of the writes before the handshake.
+        #: Plaintext that waits to be encrypted, and the callbacks of the writes before the
+        #: handshake.
         self._plain: list[bytes] = []
         self._size = 0
         self._dones: list[Callable[[int], object]] = []
@@ -249,8 +251,7 @@ class TLSHandle:
             except ssl.SSLError as error:
                 self._fail(error)
                 return None
-            if engine.fed:
-                self._owner._tls_post()
+            self._owner._tls_post()
             if plain or engine.closed_by_peer:
                 self._deliver(plain)
         finally:
@@ -454,7 +455,7 @@ class TLSHandle:
             if self._plain:
                 self._flush()
             # Not with bytes lost in the queue: then the peer must see that something is missing.
-            if not self._lower.write_queue_size and self._lower.fd >= 0:
+            if not self._lower.write_queue_size:
                 self._close_notify()
         self._closed = True
         self.reading = False

@@ -40,7 +40,7 @@ def _labels(name: str) -> list[str]:
 
 
 def matches(host: str, pattern: str, wildcards: bool = True) -> bool:
-    """Whether a name of a certificate is this host's; ``*`` stands for (a part of) the first label."""
+    """Whether a certificate's name is this host's; ``*`` is (a part of) the first label."""
     if not pattern or not pattern.isascii() or not all(' ' < c <= '~' for c in pattern):
         return False
     ours, theirs = _labels(host), _labels(pattern)
@@ -62,7 +62,7 @@ def matches(host: str, pattern: str, wildcards: bool = True) -> bool:
 
 
 def check_server_identity(host: str, cert: Mapping[str, Any]) -> Exception | None:
-    """None if the certificate is for ``host``, else an error with ``reason``, ``host`` and ``cert``.
+    """None if the certificate is for ``host``, else an error (``reason``, ``host``, ``cert``).
 
     ``cert`` is what ``get_peer_certificate()`` gives. With names in ``subjectaltname`` only these
     count; without any, the common name of the subject does.

@@ -17,7 +17,6 @@ from .._validate import (
     bad_value,
     check_callable,
     check_int,
-    check_number,
     check_str,
     milliseconds,
 )
@@ -61,9 +60,9 @@ class Rules:
     """Checked options. Attributes are the options of the same name."""
 
     __slots__ = (
-        'allow_truncation', 'alpn', 'alpn_callback', 'check_identity', 'context', 'contexts', 'fragment',
-        'handshake_timeout', 'reject', 'request_cert', 'server_side', 'servername', 'session',
-        'sni_callback', 'trace',
+        'allow_truncation', 'alpn', 'alpn_callback', 'check_identity', 'context', 'contexts',
+        'fragment', 'handshake_timeout', 'reject', 'request_cert', 'server_side', 'servername',
+        'session', 'sni_callback', 'trace',
     )  # fmt: skip
 
     def __init__(self, options: Mapping[str, Any], server_side: bool) -> None:
@@ -99,13 +98,15 @@ class Rules:
         if self.session is not None and not isinstance(self.session, ssl.SSLSession):
             bad_type('options.session', 'what get_session() gave', self.session)
         wait = get('handshake_timeout')
-        self.handshake_timeout: float = HANDSHAKE_TIMEOUT if wait is None else milliseconds(
-            'options.handshake_timeout', wait
+        self.handshake_timeout: float = (
+            HANDSHAKE_TIMEOUT if wait is None else milliseconds('options.handshake_timeout', wait)
         )
         if self.handshake_timeout > MAX_TIMEOUT:
             bad_value('options.handshake_timeout', f'at most {MAX_TIMEOUT} ms', wait)
         size = get('max_send_fragment')
-        self.fragment = 0 if size is None else check_int('options.max_send_fragment', size, 512, 16384)
+        if size is not None:
+            check_int('options.max_send_fragment', size, 512, 16384)
+        self.fragment: int = size or 0
         self.allow_truncation = not absent(get('allow_truncation'))
         self.trace = not absent(get('enable_trace'))
         given = get('secure_context')
@@ -114,7 +115,6 @@ class Rules:
         )
         #: Of a server: (pattern, context), the newest first.
         self.contexts: list[tuple[str, SecureContext]] = []
-        check_number('options.handshake_timeout', self.handshake_timeout)
 
     def fitted(self, context: SecureContext) -> SecureContext:
         """A context with what these rules want of the peer's certificate, ALPN and tracing."""

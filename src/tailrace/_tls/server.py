@@ -25,8 +25,8 @@ class Server(PlainServer):
     """A server for TLS connections: ``Server([options][, listener])``.
 
     Options: those of ``net.Server`` and of :func:`create_secure_context`, and ``secure_context``,
-    ``alpn_protocols``, ``alpn_callback``, ``sni_callback``, ``request_cert`` (default False; a client
-    without a trusted certificate is refused), ``handshake_timeout`` (ms, default 120000),
+    ``alpn_protocols``, ``alpn_callback``, ``sni_callback``, ``request_cert`` (default False; a
+    client without a trusted certificate is refused), ``handshake_timeout`` (ms, default 120000),
     ``max_send_fragment``, ``allow_truncation``, ``enable_trace``. ``listener(socket)`` is called at
     'secureConnection'; a coroutine function runs as a task.
 
@@ -68,7 +68,7 @@ class Server(PlainServer):
     def _client_secure(self, sock: TLSSocket) -> None:
         """A handshake is complete."""
         if sock in self._sockets:
-            self._announce(sock, 'secureConnection')
+            self._present(sock, 'secureConnection')
         else:
             self._emit_arrival('secureConnection', sock)
 
@@ -162,5 +162,3 @@ def create_server(
 ) -> Server:
     """``Server(options, listener)``: see :class:`Server`."""
     return Server(options, listener, **keywords)
-
-

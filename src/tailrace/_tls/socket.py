@@ -1,20 +1,20 @@
 """``TLSSocket`` and ``tls.connect``: a Socket whose handle speaks TLS.
 
-Its data, half-close, timeouts and awaitables are Socket's own. Here are the handshake as its user sees it,
-what is known of the peer, and the ways to begin. See ``handle.py`` for the bytes.
+Its data, half-close, timeouts and awaitables are Socket's own. Here are the handshake as its user
+sees it, what is known of the peer, and the ways to begin. See ``handle.py`` for the bytes.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .. import _runtime
 from .._addr.ip import is_ip
 from .._coerce import absent
 from .._handles import StreamHandle
-from .._listeners import Listener, adapt
+from .._listeners import Listener
 from .._names import Record, merge_options, node_names
 from .._net.options import CONNECT_OPTIONS, SOCKET_OPTIONS, is_pipe_name
 from .._net.socket import Socket
@@ -55,15 +55,16 @@ class TLSSocket(Socket):
 
     Made by :func:`tls.connect` and by :class:`tls.Server`, or ``TLSSocket(socket, options)`` over a
     connected Socket or any other Duplex, which it takes over. Options: those of
-    :func:`create_secure_context` or ``secure_context``; ``is_server`` (default False), ``servername``,
-    ``alpn_protocols``, ``alpn_callback``, ``sni_callback``, ``request_cert``, ``reject_unauthorized``
-    (default True), ``check_server_identity``, ``session``, ``handshake_timeout`` (ms, default 120000, of a
-    server), ``max_send_fragment`` (512 to 16384), ``allow_truncation`` (default False),
-    ``enable_trace``.
+    :func:`create_secure_context` or ``secure_context``; ``is_server`` (default False),
+    ``servername``, ``alpn_protocols``, ``alpn_callback``, ``sni_callback``, ``request_cert``,
+    ``reject_unauthorized`` (default True), ``check_server_identity``, ``session``,
+    ``handshake_timeout`` (ms, default 120000, of a server), ``max_send_fragment`` (512 to 16384),
+    ``allow_truncation`` (default False), ``enable_trace``.
 
     Events: those of Socket; 'secureConnect' when a client's handshake is complete and the server's
-    certificate was accepted, 'session' (session) when a client has got a session to resume, 'secure'
-    when the handshake is complete. Data that is written before goes out after the handshake.
+    certificate was accepted, 'session' (session) when a client has got a session to resume,
+    'secure' when the handshake is complete. Data that is written before goes out after the
+    handshake.
 
     An end of the connection without TLS's own end is 'error' ERR_TLS_TRUNCATED, unless
     ``allow_truncation`` is true: an attacker may have cut it.
@@ -160,7 +161,7 @@ class TLSSocket(Socket):
         self.destroy(state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 
     def _secure_over(self, lower: Any, first: bytes = b'') -> None:
-        handle = self._layer(lower)
+        handle: Any = self._layer(lower)
         attach(self, handle)
         handle.start(first)
         if self._handle is handle and not self.is_paused():
@@ -190,9 +191,10 @@ class TLSSocket(Socket):
         """The connection below is there: 'connect' and 'ready', then the handshake."""
         # As in Node: data of a handshake must not wait for an acknowledgement (Nagle).
         handle.set_no_delay(True)
-        layered = self._layer(handle)
+        layered: Any = self._layer(handle)
         super()._connected(layered)
-        if self._handle is layered:
+        current: Any = self._handle
+        if current is layered:
             layered.start()
 
     def _accept(self, lower: Any, server: Server, mark: int) -> None:
@@ -200,15 +202,19 @@ class TLSSocket(Socket):
         self._rules = server._rules
         lower.set_no_delay(True)
         self._begin(self._layer(lower), server, mark)
-        if server.pause_on_connect and self._handle is not None:
-            self._handle.start()  # type: ignore[attr-defined]
+        handle = cast('TLSHandle | None', self._handle)
+        if server.pause_on_connect and handle is not None:
+            handle.start()
 
     def _destroy(self, error: Any, callback: Any) -> None:
         self._stop_timer()
         parent, self._parent_stream = self._parent_stream, None
-        if parent is not None and not parent.destroyed:
-            if self._handle is None or isinstance(parent, Socket) and parent._handle is None:
-                parent.destroy()
+        if (
+            parent is not None
+            and not parent.destroyed
+            and (self._handle is None or (isinstance(parent, Socket) and parent._handle is None))
+        ):
+            parent.destroy()
         super()._destroy(error, callback)
 
     def _stop_timer(self) -> None:
@@ -228,8 +234,9 @@ class TLSSocket(Socket):
     def _handshake_expired(self) -> None:
         self._handshake_timer = None
         ms = self._rules.handshake_timeout
-        error = TLSHandshakeError(f'{self._peer_text()} did not finish the TLS handshake in {ms:g} ms')
-        error.code, error.peer = 'ERR_TLS_HANDSHAKE_TIMEOUT', self._peer_text()
+        peer = self._peer_text()
+        error = TLSHandshakeError(f'{peer} did not finish the TLS handshake in {ms:g} ms')
+        error.code, error.peer = 'ERR_TLS_HANDSHAKE_TIMEOUT', peer
         self._handshake_failed(error)
 
     def _handshake_failed(self, error: Exception) -> None:
@@ -283,10 +290,11 @@ class TLSSocket(Socket):
 
         self._choosing = True
         try:
-            result = adapt(callback)(servername, done)
+            listener = Listener(callback, False)
+            result = callback(*listener.fit((servername, done)))
             if hasattr(result, '__await__'):
                 self._await_context(result, done)
-            elif self._choosing and (result is not None or Listener(callback, False).at_most < 2):
+            elif self._choosing and (result is not None or listener.at_most < 2):
                 done(None, result)
         except Exception as error:
             done(error)
@@ -341,9 +349,8 @@ class TLSSocket(Socket):
 
     def _refuse_protocol(self, error: Exception | None) -> None:
         if error is None:
-            error = TLSHandshakeError(
-                f'{self._peer_text()} offers the protocols {", ".join(self._protocols)}, none of ours'
-            )
+            theirs = ', '.join(self._protocols)
+            error = TLSHandshakeError(f'{self._peer_text()} offers only the protocols {theirs}')
             error.code, error.phase = 'ERR_SSL_NO_APPLICATION_PROTOCOL', 'hello'
         if isinstance(self._handle, TLSHandle):
             self._handle.refuse(alert(_NO_APPLICATION_PROTOCOL))
@@ -518,7 +525,7 @@ class TLSSocket(Socket):
         return self._engine is not None and bool(self._engine.object.session_reused)
 
     def get_finished(self) -> bytes | None:
-        """The first Finished message of the handshake, if this side sent it (RFC 5929, tls-unique)."""
+        """The handshake's first Finished message, if this side sent it (RFC 5929, tls-unique)."""
         return self._finished(not self._rules.server_side)
 
     def get_peer_finished(self) -> bytes | None:
@@ -644,11 +651,12 @@ _KNOWN = TLS_OPTIONS | SOCKET_OPTIONS | CONNECT_OPTIONS | {'secure_connect_liste
 def connect(*args: Any, **keywords: Any) -> TLSSocket:
     """Connect and do the handshake; returns the socket, which is connecting.
 
-    Forms: ``connect(port[, host][, options][, listener])``, ``connect(path[, options][, listener])``,
-    ``connect(options[, listener])``, or keywords. The options are those of ``net.connect``, of
-    :class:`TLSSocket`, and ``socket``: a connected Socket or other Duplex to use instead of connecting.
-    ``servername`` is by default ``host``; the certificate must be for it. The listener is called at
-    'secureConnect'. ``await tls.connect(...)`` gives the socket when it is secure, or raises.
+    Forms: ``connect(port[, host][, options][, listener])``, ``connect(path[, options][,
+    listener])``, ``connect(options[, listener])``, or keywords. The options are those of
+    ``net.connect``, of :class:`TLSSocket`, and ``socket``: a connected Socket or other Duplex to
+    use instead of connecting. ``servername`` is by default ``host``; the certificate must be for
+    it. The listener is called at 'secureConnect'. ``await tls.connect(...)`` gives the socket when
+    it is secure, or raises.
 
     Emits 'connect', 'ready' and 'secureConnect', or 'error' and 'close'.
     """
@@ -723,8 +731,8 @@ async def start_tls(
     Every byte that ``socket`` has read already belongs to TLS; what it has written goes out before.
     ``socket`` itself is used up. A client gives ``server_hostname``, a server ``server_side=True``.
     ``context`` is a SecureContext, an ``ssl.SSLContext``, or None with the options of
-    :func:`create_secure_context` as keywords. Raises what the handshake raises; then the connection is
-    closed.
+    :func:`create_secure_context` as keywords. Raises what the handshake raises; then the connection
+    is closed.
     """
     if context is not None:
         options['secure_context'] = context
