@@ -66,7 +66,7 @@ def skip(app: Any, what: str, name: str, obj: object, skipped: bool, options: An
     return True if node and what in ('class', 'exception') else None
 
 
-PUBLIC = ('net', 'stream', 'events', 'errors', 'cluster', 'child_process', 'process', 'testing')
+PUBLIC = ('net', 'stream', 'events', 'errors', 'cluster', 'child_process', 'process', 'testing', 'tls')
 
 
 def public_bases(app: Any, name: str, obj: type, options: Any, bases: list[Any]) -> None:

@@ -5,6 +5,7 @@ What it does is in ``endpoint.py``; here are the names that users call, what the
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
@@ -538,6 +539,26 @@ class Socket(TypedSocket):
             if server is not None:
                 server._waited_for.discard(self)
 
+    async def start_tls(
+        self,
+        context: Any = None,
+        /,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Begin TLS on this connection (STARTTLS): :func:`tailrace.tls.start_tls`.
+
+        Gives a :class:`tailrace.tls.TLSSocket` when the handshake is complete; use that from then
+        on. Bytes that were read already belong to TLS, and what was written goes out before.
+        """
+        # By name: this layer knows nothing of the one that builds TLS on it.
+        tls = importlib.import_module('tailrace.tls')
+        return await tls.start_tls(
+            self, context, server_side=server_side, server_hostname=server_hostname, **options
+        )
+
     async def _wait_connected(self: _S) -> _S:
         """Connected, or the error raised; cancelling it destroys the socket."""
         if self._handle is not None and not self._connecting:
@@ -558,6 +579,7 @@ class Socket(TypedSocket):
         return self
 
     if TYPE_CHECKING:  # Node's spellings; see node_names
+        startTls = start_tls
         resetAndDestroy = reset_and_destroy
         destroySoon = destroy_soon
         setTimeout = set_timeout

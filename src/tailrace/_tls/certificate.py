@@ -128,7 +128,7 @@ def _time(tag: int, data: bytes) -> str:
 
 
 def _extensions(data: bytes) -> dict[str, bytes]:
-    out = {}
+    out: dict[str, bytes] = {}
     for _, sequence in der.children(data):
         for _, extension in der.children(sequence):
             fields = list(der.children(extension))
@@ -137,7 +137,7 @@ def _extensions(data: bytes) -> dict[str, bytes]:
 
 
 def _alternatives(data: bytes) -> list[str]:
-    out = []
+    out: list[str] = []
     ((_, names),) = tuple(der.children(data))
     for tag, value in der.children(names):
         kind = tag & 0x1F

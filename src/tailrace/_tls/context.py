@@ -10,9 +10,9 @@ import os
 import ssl
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from .._coerce import absent
 from .._names import merge_options, node_names
@@ -123,26 +123,28 @@ def _is_pem(value: str | bytes) -> bool:
     return (b'-----BEGIN' if isinstance(value, bytes) else '-----BEGIN') in value  # type: ignore[operator]
 
 
-def _material(name: str, value: Any) -> bytes:
+def _material(name: str, given: object) -> bytes:
     """The bytes of a certificate or key: given as text, bytes, or the path of a file."""
-    if isinstance(value, os.PathLike) or (isinstance(value, str) and value and not _is_pem(value)):
-        with open(value, 'rb') as file:
+    if isinstance(given, str) and (not given or _is_pem(given)):
+        return given.encode()
+    if isinstance(given, (str, os.PathLike)):
+        with open(cast('str', given), 'rb') as file:
             return file.read()
-    if isinstance(value, str):
-        return value.encode()
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        bad_type(name, 'PEM text, bytes or the path of a file', value)
-    return bytes(value)
+    if not isinstance(given, (bytes, bytearray, memoryview)):
+        bad_type(name, 'PEM text, bytes or the path of a file', given)
+    return bytes(cast('bytes', given))
 
 
 def _each(value: Any) -> Sequence[Any]:
     if absent(value):
         return ()
-    return value if isinstance(value, (list, tuple)) else (value,)
+    if isinstance(value, (list, tuple)):
+        return cast('Sequence[Any]', value)
+    return (value,)
 
 
 @contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
+def _as_file(data: bytes) -> Generator[str, None, None]:
     """A path to these bytes, for OpenSSL's functions that take a path only.
 
     On Linux it is a file in memory: a private key does not touch a disk.
@@ -167,19 +169,20 @@ def _as_file(data: bytes) -> Iterator[str]:
 def as_protocols(value: Any) -> list[str]:
     """``alpn_protocols`` as a list of names: a list of text or bytes, or the wire format."""
     if isinstance(value, (bytes, bytearray, memoryview)):
-        data, out = bytes(value), []
+        data: bytes = bytes(cast('Any', value))
+        out: list[str] = []
         while data:
             size = data[0]
             if not size or len(data) < size + 1:
-                bad_value('options.alpn_protocols', 'names with their length before them', value)
+                bad_value('options.alpn_protocols', 'names with their length before them', data)
             out.append(data[1 : size + 1].decode('latin-1'))
             data = data[size + 1 :]
         return out
     if not isinstance(value, (list, tuple)):
         bad_type('options.alpn_protocols', 'a list of protocol names', value)
     out = []
-    for item in value:
-        text = item.decode('latin-1') if isinstance(item, bytes) else item
+    for item in cast('Sequence[Any]', value):
+        text: Any = item.decode('latin-1') if isinstance(item, bytes) else item
         check_str('options.alpn_protocols[]', text)
         if not 0 < len(text.encode('latin-1', 'replace')) <= 255:
             bad_value('options.alpn_protocols[]', 'a name of 1 to 255 bytes', item)
@@ -349,26 +352,27 @@ class SecureContext:
             bad_type('options.psk_callback', 'a function', callback)
         if not hasattr(context, 'set_psk_server_callback'):
             raise refused_option('psk_callback', "Python's ssl has pre-shared keys from 3.13 on")
+        made: Any = context
         if server:
             hint = self._options.get('psk_identity_hint')
 
             def for_server(identity: str | None) -> bytes:
-                found = callback(identity)
+                found: Any = callback(identity)
                 return b'' if found is None else bytes(found)
 
-            context.set_psk_server_callback(for_server, hint)
+            made.set_psk_server_callback(for_server, hint)
         else:
             context.verify_mode = ssl.CERT_NONE
 
             def for_client(hint: str | None) -> tuple[str | None, bytes]:
-                found = callback(hint)
+                found: Any = callback(hint)
                 if found is None:
                     return None, b''
-                get = found.get if is_mapping(found) else lambda name: getattr(found, name)
-                secret: Any = get('psk')
-                return get('identity'), bytes(secret)
+                if is_mapping(found):
+                    return found.get('identity'), bytes(found['psk'])
+                return found.identity, bytes(found.psk)
 
-            context.set_psk_client_callback(for_client)  # type: ignore[attr-defined]
+            made.set_psk_client_callback(for_client)
 
     def __repr__(self) -> str:
         return f'<SecureContext with {len(self._own)} certificate(s)>'
@@ -401,13 +405,16 @@ def _set_versions(context: ssl.SSLContext, options: Mapping[str, Any]) -> None:
 def _set_curve(context: ssl.SSLContext, curve: Any) -> None:
     if absent(curve) or curve == 'auto':
         return
-    names = check_str('options.ecdh_curve', curve).split(':')
+    curve = check_str('options.ecdh_curve', curve)
+    names = curve.split(':')
     if len(names) > 1:
-        if not hasattr(context, 'set_groups'):
+        made: Any = context
+        if not hasattr(made, 'set_groups'):
             raise refused_option('ecdh_curve', "Python's ssl takes several curves from 3.15 on")
-        context.set_groups(curve)
+        made.set_groups(curve)
         return
-    name = {'P-256': 'prime256v1', 'P-384': 'secp384r1', 'P-521': 'secp521r1'}.get(curve, curve)
+    nist = {'P-256': 'prime256v1', 'P-384': 'secp384r1', 'P-521': 'secp521r1'}
+    name: Any = nist.get(names[0], names[0])
     try:
         context.set_ecdh_curve(name)
     except (ValueError, ssl.SSLError):
@@ -514,7 +521,7 @@ def set_default_ca_certificates(certs: Sequence[str | bytes], /) -> None:
     """
     if not isinstance(certs, (list, tuple)):
         bad_type('certs', 'a list of PEM texts', certs)
-    texts = []
+    texts: list[str] = []
     for i, one in enumerate(certs):
         if not isinstance(one, (str, bytes)):
             bad_type(f'certs[{i}]', 'PEM text', one)

@@ -126,7 +126,11 @@ class DuplexHandle:
     def shutdown(self, done: Callable[[int], object]) -> int:
         if self._closed:
             return errno.EBADF
-        self._stream.end(lambda error=None: done(DONE if error is None else errno.ENOTCONN))
+
+        def ended(error: Any = None) -> None:
+            done(DONE if error is None else errno.ENOTCONN)
+
+        self._stream.end(ended)
         return PENDING
 
     def close(self, done: Callable[[], object] | None = None) -> None:

@@ -94,7 +94,9 @@ class TLSHandshakeError(TLSError):
     phase: str = 'handshake'
 
 
-class CertificateError(TLSHandshakeError, ssl.CertificateError):
+class CertificateError(  # pyright: ignore[reportIncompatibleVariableOverride]
+    TLSHandshakeError, ssl.CertificateError
+):
     """The peer's certificate was not accepted; ``verify_code`` is OpenSSL's number."""
 
     code = 'ERR_TLS_CERT'

@@ -97,7 +97,8 @@ def _body(data: bytes) -> ClientHello:
                 servername = _vector(names, 1, 2)[0].decode('ascii', 'replace') or None
         elif kind == _ALPN:
             listed, _ = _vector(value, 0, 2)
-            found, position = [], 0
+            found: list[str] = []
+            position = 0
             while position < len(listed):
                 one, position = _vector(listed, position, 1)
                 found.append(one.decode('latin-1'))

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from .._addr.ip import is_ip
 from .failures import CertificateError
@@ -26,7 +26,7 @@ class AltNameError(CertificateError):
 
 
 def _entries(text: str) -> list[tuple[str, str]]:
-    out = []
+    out: list[tuple[str, str]] = []
     for found in _ENTRY.finditer(text):
         value = found['value']
         if value.startswith('"'):
@@ -79,8 +79,8 @@ def check_server_identity(host: str, cert: Mapping[str, Any]) -> Exception | Non
         ok = any(matches(host, name) for name in names)
         reason = f"Host: {host}. is not in the cert's altnames: {cert.get('subjectaltname')}"
     elif subject:
-        common = subject.get('CN')
-        known = common if isinstance(common, list) else [common]
+        common: Any = subject.get('CN')
+        known = cast('list[Any]', common if isinstance(common, list) else [common])
         ok = any(isinstance(name, str) and matches(host, name) for name in known)
         reason = f"Host: {host}. is not cert's CN: {common}"
     else:

@@ -21,7 +21,7 @@ def standard_name(name: str) -> str:
     if name.startswith('TLS_'):
         return name
     parts = name.split('-')
-    exchange = []
+    exchange: list[str] = []
     while parts and parts[0] in ('ECDHE', 'DHE', 'RSA', 'ECDSA', 'PSK', 'ECDH', 'DSS', 'SRP'):
         exchange.append(parts.pop(0))
     if not exchange or exchange in (['PSK'], ['RSA', 'PSK']):
@@ -50,22 +50,20 @@ def cipher_of(connection: ssl.SSLObject) -> Record | None:
 
 def peer_chain(connection: ssl.SSLObject) -> list[bytes]:
     """The certificates that the peer sent (DER), its own first, and those that verify it."""
-    inner: Any = connection._sslobj  # type: ignore[attr-defined]
     own = connection.getpeercert(binary_form=True)
     if own is None:
         return []
-    found: Any = None
-    for name in ('get_verified_chain', 'get_unverified_chain'):
-        # Public from Python 3.13 on, on the inner object since 3.10.
-        try:
-            found = getattr(inner, name)()
-        except (AttributeError, ssl.SSLError, ValueError):
-            continue
-        if found:
-            break
+    # Public from Python 3.13 on; the inner object has them since 3.10.
+    inner: Any = connection._sslobj  # type: ignore[attr-defined]
+    try:
+        found: Any = inner.get_verified_chain() or inner.get_unverified_chain()
+    except (AttributeError, ssl.SSLError, ValueError):
+        found = ()
     out = [own]
     for one in found or ():
-        raw = one if isinstance(one, bytes) else bytes(one.public_bytes(2))  # ssl._ssl.ENCODING_DER
+        raw: bytes = (
+            one if isinstance(one, bytes) else bytes(one.public_bytes(2))
+        )  # ssl._ssl.ENCODING_DER
         if raw not in out:
             out.append(raw)
     return out

@@ -78,6 +78,7 @@ class Server(PlainServer):
         self.emit('tlsClientError', error, sock)
 
     def emit(self, event: Any, /, *args: Any) -> bool:
+        above: Any = super()
         if event == 'connection' and args and not isinstance(args[0], TLSSocket):
             # As in Node: any Duplex can be given to the server as a new connection.
             if not isinstance(args[0], Stream):
@@ -85,10 +86,10 @@ class Server(PlainServer):
             sock = _new_socket(TLSSocket)
             sock._start(self._rules, {'allow_half_open': self.allow_half_open})
             sock._server = _Guest(self)
-            super().emit('connection', *args)
+            above.emit('connection', *args)
             sock._wrap(args[0])
             return True
-        return super().emit(event, *args)
+        return bool(above.emit(event, *args))
 
     @property
     def handshake_failures(self) -> int:
