@@ -66,7 +66,17 @@ def skip(app: Any, what: str, name: str, obj: object, skipped: bool, options: An
     return True if node and what in ('class', 'exception') else None
 
 
-PUBLIC = ('net', 'stream', 'events', 'errors', 'cluster', 'child_process', 'process', 'testing', 'tls')
+PUBLIC = (
+    'net',
+    'stream',
+    'events',
+    'errors',
+    'cluster',
+    'child_process',
+    'process',
+    'testing',
+    'tls',
+)
 
 
 def public_bases(app: Any, name: str, obj: type, options: Any, bases: list[Any]) -> None:

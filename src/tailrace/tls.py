@@ -7,8 +7,12 @@ spellings: ``tls.create_server`` and ``tls.createServer``.
 import typing as _typing
 
 from ._names import module_names as _module_names
+from ._tls.connect import connect, start_tls
 from ._tls.context import (
+    CLIENT_RENEG_LIMIT,
+    CLIENT_RENEG_WINDOW,
     DEFAULT_CIPHERS,
+    DEFAULT_ECDH_CURVE,
     SecureContext,
     create_secure_context,
     get_ca_certificates,
@@ -18,7 +22,7 @@ from ._tls.context import (
 from ._tls.context import defaults as _defaults
 from ._tls.context import root_certificates as _root_certificates
 from ._tls.failures import (
-    CertificateError,
+    TLSCertificateError,
     TLSError,
     TLSHandshakeError,
     TLSOptionError,
@@ -26,16 +30,16 @@ from ._tls.failures import (
 )
 from ._tls.identity import check_server_identity
 from ._tls.server import Server, create_server
-from ._tls.socket import TLSSocket, connect, start_tls
+from ._tls.socket import TLSSocket
 
 __all__ = [
     'CLIENT_RENEG_LIMIT',
     'CLIENT_RENEG_WINDOW',
     'DEFAULT_CIPHERS',
     'DEFAULT_ECDH_CURVE',
-    'CertificateError',
     'SecureContext',
     'Server',
+    'TLSCertificateError',
     'TLSError',
     'TLSHandshakeError',
     'TLSOptionError',
@@ -50,12 +54,6 @@ __all__ = [
     'set_default_ca_certificates',
     'start_tls',
 ]
-
-#: Renegotiation is always off; these have Node's values and no effect.
-CLIENT_RENEG_LIMIT = 3
-CLIENT_RENEG_WINDOW = 600
-#: OpenSSL chooses.
-DEFAULT_ECDH_CURVE = 'auto'
 
 if _typing.TYPE_CHECKING:
     #: The lowest and highest version where an option does not say.

@@ -130,7 +130,7 @@ def test_a_wrong_host_an_unknown_issuer_and_an_expired_certificate(
             ({'ca': certs.ca, 'servername': 'other.example'}, 'ERR_TLS_CERT_ALTNAME_INVALID'),
             ({'ca': certs.stranger.cert_pem.bytes()}, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'),
         ):
-            with pytest.raises(tls.CertificateError) as caught:
+            with pytest.raises(tls.TLSCertificateError) as caught:
                 await tls.connect(port_of(server), '127.0.0.1', options)
             assert caught.value.code == code
             assert isinstance(caught.value, ssl.SSLError)
@@ -669,7 +669,7 @@ def test_a_ready_context(run: Any, certs: Certificates, tmp_path: Any) -> None:
         ours = ssl.create_default_context(cadata=certs.ca)
         sock = await tls.connect(port_of(server), '127.0.0.1', secure_context=ours)
         assert [chunk async for chunk in sock] == [b'x']
-        with pytest.raises(tls.CertificateError):
+        with pytest.raises(tls.TLSCertificateError):
             await tls.connect(
                 port_of(server), '127.0.0.1', secure_context=ours, servername='other.example'
             )

@@ -141,7 +141,7 @@ class Server(TypedServer):
         self._init_failing(opts.get('on_error'))
         linger = opts.get('linger')
         if linger is not None:
-            self.linger = milliseconds('options.linger', linger)
+            self.linger: int | float = milliseconds('options.linger', linger)
         if callback is not None:
             self._has_handler = True
             self.on(self._served, callback)

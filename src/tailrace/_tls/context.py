@@ -20,8 +20,11 @@ from .._validate import bad_type, bad_value, check_int, check_str, is_mapping
 from .failures import refused_option
 
 __all__ = [
+    'CLIENT_RENEG_LIMIT',
+    'CLIENT_RENEG_WINDOW',
     'CONTEXT_OPTIONS',
     'DEFAULT_CIPHERS',
+    'DEFAULT_ECDH_CURVE',
     'SecureContext',
     'as_protocols',
     'create_secure_context',
@@ -32,6 +35,11 @@ __all__ = [
     'set_default_ca_certificates',
 ]
 
+#: Renegotiation is always off; these have Node's values and no effect.
+CLIENT_RENEG_LIMIT = 3
+CLIENT_RENEG_WINDOW = 600
+#: OpenSSL chooses.
+DEFAULT_ECDH_CURVE = 'auto'
 #: Node 24's list for TLS 1.2; the suites of TLS 1.3 are OpenSSL's.
 DEFAULT_CIPHERS = ':'.join(
     (

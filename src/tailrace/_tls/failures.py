@@ -3,7 +3,7 @@
     NodeError ─┬─ TLSError               also ssl.SSLError, and so an OSError
                │   ├─ TLSHandshakeError   the handshake failed: .peer, .phase, .reason, .alert
                │   ├─ TLSTruncatedError   the stream ended without close_notify; also EOFError
-               │   └─ CertificateError    the peer's certificate was not accepted
+               │   └─ TLSCertificateError    the peer's certificate was not accepted
                └─ TLSOptionError         an option that Python's ssl cannot do
 
 A code is OpenSSL's reason in Node's form (``ERR_SSL_WRONG_VERSION_NUMBER``), or for a certificate
@@ -18,7 +18,7 @@ import ssl
 from ..errors import NodeError, system_error
 
 __all__ = [
-    'CertificateError',
+    'TLSCertificateError',
     'TLSError',
     'TLSHandshakeError',
     'TLSOptionError',
@@ -94,7 +94,7 @@ class TLSHandshakeError(TLSError):
     phase: str = 'handshake'
 
 
-class CertificateError(  # pyright: ignore[reportIncompatibleVariableOverride]
+class TLSCertificateError(  # pyright: ignore[reportIncompatibleVariableOverride]
     TLSHandshakeError, ssl.CertificateError
 ):
     """The peer's certificate was not accepted; ``verify_code`` is OpenSSL's number."""
@@ -156,7 +156,7 @@ def handshake_error(error: ssl.SSLError, peer: str) -> TLSHandshakeError:
     out: TLSHandshakeError
     if isinstance(error, ssl.SSLCertVerificationError):
         number = error.verify_code
-        out = CertificateError(f'the certificate of {peer}: {error.verify_message}')
+        out = TLSCertificateError(f'the certificate of {peer}: {error.verify_message}')
         out.verify_code, out.verify_message = number, error.verify_message
         _fill(out, error)
         out.code, out.phase = verify_code_name(number), 'certificate'

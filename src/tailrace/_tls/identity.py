@@ -6,17 +6,17 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from .._addr.ip import is_ip
-from .failures import CertificateError
+from .failures import TLSCertificateError
 
 __all__ = ['check_server_identity', 'matches']
 
 _ENTRY = re.compile(r'(?P<kind>[A-Za-z ]+):(?P<value>"(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)')
 
 
-class AltNameError(CertificateError):
+class AltNameError(TLSCertificateError):
     """The certificate is not for this host; ``host``, ``cert`` and ``reason`` say more."""
 
     code = 'ERR_TLS_CERT_ALTNAME_INVALID'
@@ -80,8 +80,10 @@ def check_server_identity(host: str, cert: Mapping[str, Any]) -> Exception | Non
         reason = f"Host: {host}. is not in the cert's altnames: {cert.get('subjectaltname')}"
     elif subject:
         common: Any = subject.get('CN')
-        known = cast('list[Any]', common if isinstance(common, list) else [common])
-        ok = any(isinstance(name, str) and matches(host, name) for name in known)
+        known: Any = common
+        if isinstance(common, str):
+            known = [common]
+        ok = any(isinstance(name, str) and matches(host, name) for name in known or ())
         reason = f"Host: {host}. is not cert's CN: {common}"
     else:
         ok, reason = False, 'Cert does not contain a DNS name'

@@ -6,7 +6,7 @@ Reads an ``ssl.SSLObject`` and gives Node's objects. It changes nothing.
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import Any, cast
 
 from .._names import Record
 from .certificate import describe
@@ -54,7 +54,7 @@ def peer_chain(connection: ssl.SSLObject) -> list[bytes]:
     if own is None:
         return []
     # Public from Python 3.13 on; the inner object has them since 3.10.
-    inner: Any = connection._sslobj  # type: ignore[attr-defined]
+    inner = cast('Any', connection._sslobj)  # type: ignore[attr-defined]
     try:
         found: Any = inner.get_verified_chain() or inner.get_unverified_chain()
     except (AttributeError, ssl.SSLError, ValueError):

@@ -24,7 +24,7 @@ from .context import CONTEXT_OPTIONS, SecureContext, as_protocols, create_secure
 from .failures import refused_option
 from .identity import check_server_identity, matches
 
-__all__ = ['TLS_OPTIONS', 'Rules', 'split']
+__all__ = ['TLS_OPTIONS', 'Rules', 'split', 'trace_message']
 
 TLS_OPTIONS = CONTEXT_OPTIONS | {
     'allow_truncation',
@@ -129,7 +129,7 @@ class Rules:
         if self.alpn:
             made.set_alpn_protocols(self.alpn)
         if self.trace:
-            made._msg_callback = _trace  # type: ignore[attr-defined]
+            made._msg_callback = trace_message  # type: ignore[attr-defined]
         return fitting
 
     def context_for(self, servername: str | None) -> SecureContext:
@@ -154,7 +154,7 @@ def _callback(get: Callable[[str], Any], name: str) -> Callable[..., Any] | None
     return None if value is None else check_callable(f'options.{name}', value)
 
 
-def _trace(
+def trace_message(
     connection: Any, direction: str, version: Any, content: Any, message: Any, data: bytes
 ) -> None:
     """``enable_trace``: one line for each TLS message, on stderr."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from .. import _runtime
 from .._addr.ip import is_ip
@@ -16,11 +16,11 @@ from .._coerce import absent
 from .._handles import StreamHandle
 from .._listeners import Listener
 from .._names import Record, merge_options, node_names
-from .._net.options import CONNECT_OPTIONS, SOCKET_OPTIONS, is_pipe_name
+from .._net.options import SOCKET_OPTIONS
 from .._net.socket import Socket
 from .._stream.link import attach
 from .._stream.state import L_DESTROYED, L_GONE
-from .._validate import bad_type, bad_value, check_str, is_mapping, milliseconds
+from .._validate import bad_type, is_mapping
 from .._waiting import first_of
 from ..errors import NodeOSError, state_error
 from .context import SecureContext, create_secure_context
@@ -32,17 +32,13 @@ from .failures import (
     handshake_error,
     lost_before_secure,
     protocol_error,
-    refused_option,
 )
 from .handle import TLSHandle
 from .hello import LONGEST, HelloError, alert, read_hello
-from .peer import certificate_of, cipher_of, own_certificate
+from .known import Known
 from .rules import TLS_OPTIONS, Rules, split
 
-if TYPE_CHECKING:
-    from .server import Server
-
-__all__ = ['TLSSocket', 'connect', 'start_tls']
+__all__ = ['TLSSocket']
 
 _S = TypeVar('_S', bound='TLSSocket')
 _NO_APPLICATION_PROTOCOL = 120  # RFC 7301 section 3.2
@@ -50,7 +46,7 @@ _UNRECOGNIZED_NAME = 112  # RFC 6066 section 3
 
 
 @node_names
-class TLSSocket(Socket):
+class TLSSocket(Known):
     """A connection with TLS: a :class:`net.Socket` that encrypts.
 
     Made by :func:`tls.connect` and by :class:`tls.Server`, or ``TLSSocket(socket, options)`` over a
@@ -70,17 +66,9 @@ class TLSSocket(Socket):
     ``allow_truncation`` is true: an attacker may have cut it.
     """
 
-    _rules: Rules
-    _engine: Engine | None = None
-    _secured = False
-    _host: str | None = None
     _parent_stream: Any = None
     _handshake_timer: Any = None
     _choosing = False
-    _chosen: SecureContext | None = None
-    _authorized = False
-    _authorization_error: Any = None
-    _servername: str | None = None
     _session: Any = None
     _told_failure = False
 
@@ -197,7 +185,7 @@ class TLSSocket(Socket):
         if current is layered:
             layered.start()
 
-    def _accept(self, lower: Any, server: Server, mark: int) -> None:
+    def _accept(self, lower: Any, server: Any, mark: int) -> None:
         """A server's side of a new connection."""
         self._rules = server._rules
         lower.set_no_delay(True)
@@ -430,162 +418,6 @@ class TLSSocket(Socket):
             self._session = session
             self.emit('session', session)
 
-    # -- what is known ----------------------------------------------------------------------------
-
-    @property
-    def encrypted(self) -> bool:
-        """Always True: tells a TLS socket from a plain one."""
-        return True
-
-    @property
-    def authorized(self) -> bool:
-        """Whether the peer's certificate was verified."""
-        return self._authorized
-
-    @property
-    def authorization_error(self) -> str | None:
-        """Why it was not, as Node's code; None if it was, or nothing was asked for.
-
-        With ``reject_unauthorized=False`` nothing is verified: 'ERR_TLS_UNVERIFIED'.
-        """
-        return self._authorization_error  # type: ignore[no-any-return]
-
-    @property
-    def alpn_protocol(self) -> str | bool | None:
-        """The protocol that was agreed on; False if none was, None before the handshake."""
-        if self._engine is None or not self._secured:
-            return None
-        return self._engine.object.selected_alpn_protocol() or False
-
-    @property
-    def servername(self) -> str | bool | None:
-        """The host name that the client asked for (SNI); False if it asked for none."""
-        if self._servername is None:
-            return False if self._secured else None
-        return self._servername
-
-    @property
-    def secure_connecting(self) -> bool:
-        """Whether the handshake is still to be completed."""
-        return not self._secured
-
-    def get_protocol(self) -> str | None:
-        """'TLSv1.2' or 'TLSv1.3'; None before the handshake."""
-        return None if self._engine is None else self._engine.object.version()
-
-    def get_cipher(self) -> Record | None:
-        """``{name, standardName, version}`` of the cipher suite; None before the handshake."""
-        return None if self._engine is None else cipher_of(self._engine.object)
-
-    def get_peer_certificate(self, detailed: bool = False, /) -> Record:
-        """The peer's certificate with Node's fields; empty if it has sent none.
-
-        ``detailed`` adds the chain: ``issuerCertificate`` of each links to the next.
-        """
-        if self._engine is None:
-            return Record()
-        return certificate_of(self._engine.object, bool(detailed))
-
-    def get_certificate(self) -> Record | None:
-        """The own certificate, in the same form; None without one."""
-        context = self._chosen or self._rules.context
-        found = own_certificate(context._own)
-        return found or None
-
-    def get_peer_x509_certificate(self) -> Any:
-        """The peer's certificate as ``cryptography.x509.Certificate`` (the extra ``tls``), or None.
-
-        Raises ERR_TLS_OPTION_UNSUPPORTED without the package.
-        """
-        raw = None if self._engine is None else self._engine.object.getpeercert(binary_form=True)
-        return None if raw is None else _x509(raw)
-
-    def get_x509_certificate(self) -> Any:
-        """The own certificate in that form, or None."""
-        found = self.get_certificate()
-        return None if found is None else _x509(found['raw'])
-
-    def get_session(self) -> ssl.SSLSession | None:
-        """The session, for ``session=`` of a later connection with the same context.
-
-        With TLS 1.3 there is none before the server's ticket has come: see the event 'session'.
-        """
-        return None if self._engine is None else self._engine.object.session
-
-    def set_session(self, session: ssl.SSLSession) -> None:
-        """Resume this session; before the connection is made. Raises ERR_INVALID_ARG_TYPE."""
-        if not isinstance(session, ssl.SSLSession):
-            bad_type('session', 'what get_session() gave', session)
-        self._rules.session = session
-        if self._engine is not None:
-            self._engine.object.session = session
-
-    def is_session_reused(self) -> bool:
-        """Whether an earlier session was resumed."""
-        return self._engine is not None and bool(self._engine.object.session_reused)
-
-    def get_finished(self) -> bytes | None:
-        """The handshake's first Finished message, if this side sent it (RFC 5929, tls-unique)."""
-        return self._finished(not self._rules.server_side)
-
-    def get_peer_finished(self) -> bytes | None:
-        """The first Finished message of the handshake, if the peer sent it."""
-        return self._finished(self._rules.server_side)
-
-    def _finished(self, first: bool) -> bytes | None:
-        engine = self._engine
-        if engine is None or not self._secured:
-            return None
-        # The client's is the first, unless a TLS 1.2 session is resumed.
-        if engine.object.version() != 'TLSv1.3' and engine.object.session_reused:
-            first = not first
-        return engine.object.get_channel_binding('tls-unique') if first else None
-
-    def set_servername(self, name: str) -> None:
-        """The host name to ask for, before the handshake. Raises ERR_INVALID_ARG_TYPE."""
-        if self._rules.server_side:
-            raise state_error('ERR_TLS_SNI_FROM_SERVER', 'a server cannot ask for a name')
-        self._host = check_str('name', name)
-        if self._engine is not None and not self._secured:
-            self._engine.object.server_hostname  # noqa: B018  (ssl cannot change it later)
-            raise refused_option('set_servername()', 'the handshake has begun')
-
-    def set_key_cert(self, context: Any) -> None:
-        """Of a server's socket: the context to use, before the ClientHello has come."""
-        if self._engine is not None:
-            raise refused_option('set_key_cert()', 'the handshake has begun')
-        self._rules.context = self._rules.fitted(create_secure_context(context))
-
-    def set_max_send_fragment(self, size: int) -> bool:
-        """Records of at most ``size`` bytes, 512 to 16384; False if it is out of range."""
-        if isinstance(size, bool) or not isinstance(size, int) or not 512 <= size <= 16384:
-            return False
-        if isinstance(self._handle, TLSHandle):
-            self._handle.fragment = size
-        return True
-
-    def disable_renegotiation(self) -> None:
-        """Nothing to do: renegotiation is always off here (SSL_OP_NO_RENEGOTIATION)."""
-
-    def renegotiate(self, options: Any = None, callback: Any = None) -> bool:
-        """Not available: ERR_TLS_OPTION_UNSUPPORTED."""
-        raise refused_option('renegotiate()', "Python's ssl has no call for it")
-
-    def export_keying_material(self, length: int, label: str, context: Any = None) -> bytes:
-        """Not available: ERR_TLS_OPTION_UNSUPPORTED."""
-        raise refused_option('export_keying_material()', "Python's ssl has no call for it")
-
-    def get_tls_ticket(self) -> bytes | None:
-        """Not available: ERR_TLS_OPTION_UNSUPPORTED."""
-        raise refused_option('get_tls_ticket()', 'a session is an opaque object in Python')
-
-    def enable_trace(self) -> None:
-        """Print each TLS message on stderr from now on; of all sockets with this context."""
-        from .rules import _trace
-
-        context = (self._chosen or self._rules.context).for_role(self._rules.server_side)
-        context._msg_callback = _trace  # type: ignore[attr-defined]
-
     # -- awaiting ---------------------------------------------------------------------------------
 
     def __await__(self: _S) -> Generator[Any, None, _S]:
@@ -607,142 +439,8 @@ class TLSSocket(Socket):
             raise self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
         return self
 
-    if TYPE_CHECKING:  # Node's spellings; see node_names
-        authorizationError = authorization_error
-        alpnProtocol = alpn_protocol
-        secureConnecting = secure_connecting
-        getProtocol = get_protocol
-        getCipher = get_cipher
-        getPeerCertificate = get_peer_certificate
-        getCertificate = get_certificate
-        getPeerX509Certificate = get_peer_x509_certificate
-        getX509Certificate = get_x509_certificate
-        getSession = get_session
-        setSession = set_session
-        isSessionReused = is_session_reused
-        getFinished = get_finished
-        getPeerFinished = get_peer_finished
-        setServername = set_servername
-        setKeyCert = set_key_cert
-        setMaxSendFragment = set_max_send_fragment
-        disableRenegotiation = disable_renegotiation
-        exportKeyingMaterial = export_keying_material
-        getTLSTicket = get_tls_ticket
-        enableTrace = enable_trace
-
-
-def _x509(raw: bytes) -> Any:
-    try:
-        from cryptography import x509
-    except ImportError as error:
-        raise refused_option('the X509 form', 'it needs the package cryptography') from error
-    return x509.load_der_x509_certificate(raw)
-
 
 def _as_bytes(data: Any) -> bytes:
     if data is None:
         return b''
     return data.encode() if isinstance(data, str) else bytes(data)
-
-
-_KNOWN = TLS_OPTIONS | SOCKET_OPTIONS | CONNECT_OPTIONS | {'secure_connect_listener', 'socket'}
-
-
-def connect(*args: Any, **keywords: Any) -> TLSSocket:
-    """Connect and do the handshake; returns the socket, which is connecting.
-
-    Forms: ``connect(port[, host][, options][, listener])``, ``connect(path[, options][,
-    listener])``, ``connect(options[, listener])``, or keywords. The options are those of
-    ``net.connect``, of :class:`TLSSocket`, and ``socket``: a connected Socket or other Duplex to
-    use instead of connecting. ``servername`` is by default ``host``; the certificate must be for
-    it. The listener is called at 'secureConnect'. ``await tls.connect(...)`` gives the socket when
-    it is secure, or raises.
-
-    Emits 'connect', 'ready' and 'secureConnect', or 'error' and 'close'.
-    """
-    options, callback = _connect_call(args, keywords)
-    ours, rest = split(options)
-    socket = rest.pop('socket', None)
-    ours.pop('is_server', None)
-    rules = Rules(ours, False)
-    host = rest.get('host')
-    timeout = rest.get('timeout')
-    own = {name: value for name, value in rest.items() if name not in _ONLY_CONNECT}
-    sock = TLSSocket.__new__(TLSSocket)
-    sock._start(rules, own)
-    if rules.servername is None:
-        sock._host = host if isinstance(host, str) and host else None if socket else 'localhost'
-        if not absent(rest.get('path')):
-            sock._host = host if isinstance(host, str) and host else 'localhost'
-    if callback is not None:
-        sock.once('secureConnect', callback)
-    if timeout:
-        milliseconds('options.timeout', timeout)
-        sock.set_timeout(timeout)
-    if sock.destroyed:
-        return sock
-    if socket is not None:
-        sock._wrap(socket)
-    else:
-        sock._connect(rest, None)
-    return sock
-
-
-_ONLY_CONNECT = CONNECT_OPTIONS - {
-    'block_list',
-    'keep_alive',
-    'keep_alive_initial_delay',
-    'no_delay',
-    'type_of_service',
-}
-
-
-def _connect_call(args: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    keywords = dict(keywords)
-    callback = keywords.pop('secure_connect_listener', keywords.pop('callback', None))
-    if args and callable(args[-1]):
-        callback, args = args[-1], args[:-1]
-    given: dict[str, Any] = {}
-    for i, value in enumerate(args):
-        if is_mapping(value):
-            given.update(value)
-        elif i == 0 and is_pipe_name(value):
-            given['path'] = value
-        elif i == 0 and isinstance(value, (int, float, str)):
-            given['port'] = value
-        elif i == 1 and isinstance(value, str):
-            given['host'] = value
-        elif value is not None:
-            bad_value('the arguments', 'a port or path, a host, options and a listener', value)
-    return merge_options('connect', given, keywords, _KNOWN), callback
-
-
-async def start_tls(
-    socket: Any,
-    context: Any = None,
-    /,
-    *,
-    server_side: bool = False,
-    server_hostname: str | None = None,
-    **options: Any,
-) -> TLSSocket:
-    """Begin TLS on a connected Socket (STARTTLS) and wait for the handshake; gives the TLS socket.
-
-    Every byte that ``socket`` has read already belongs to TLS; what it has written goes out before.
-    ``socket`` itself is used up. A client gives ``server_hostname``, a server ``server_side=True``.
-    ``context`` is a SecureContext, an ``ssl.SSLContext``, or None with the options of
-    :func:`create_secure_context` as keywords. Raises what the handshake raises; then the connection
-    is closed.
-    """
-    if context is not None:
-        options['secure_context'] = context
-    if server_hostname is not None:
-        options['servername'] = server_hostname
-    # What is queued goes out in the clear, in front of TLS.
-    if socket.writable_length:
-        await socket.drain()
-    reader = socket._framing
-    if reader is not None and not reader.busy:
-        reader._leave()
-    secured = TLSSocket(socket, is_server=server_side, **options)
-    return await secured
