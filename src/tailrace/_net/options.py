@@ -190,7 +190,7 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
             )
         mapping = {'path': first}
     elif first is not None and not callable(first) and not isinstance(first, (str, int, float)):
-        if not hasattr(first, '__dict__') and not hasattr(first, 'fileno'):
+        if isinstance(first, (bytes, bytearray, memoryview, list, tuple)):
             bad_value('the first argument', 'a port, a path, options or a handle', first)
         mapping = {'handle': first}
     elif first is not None and not callable(first):

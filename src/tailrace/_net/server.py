@@ -85,6 +85,8 @@ class Server(TypedServer):
     keep_alive_initial_delay: Any = 0
     high_water_mark: int | float = 0
     block_list: BlockList | None = None
+    #: ms
+    linger: int | float
 
     @overload
     def __init__(self, listener: OnConnection, /, **keywords: Unpack[ServerOptions]) -> None: ...
@@ -141,7 +143,7 @@ class Server(TypedServer):
         self._init_failing(opts.get('on_error'))
         linger = opts.get('linger')
         if linger is not None:
-            self.linger: int | float = milliseconds('options.linger', linger)
+            self.linger = milliseconds('options.linger', linger)
         if callback is not None:
             self._has_handler = True
             self.on(self._served, callback)

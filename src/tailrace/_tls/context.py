@@ -215,7 +215,7 @@ class SecureContext:
         #: The own certificate's PEM bytes, for ``get_certificate``.
         self._own: list[bytes] = []
         #: Whether names are to be checked by tailrace: not where a ready context does it.
-        self.checks = ready is None or not ready.check_hostname
+        self.checks: bool = ready is None or not ready.check_hostname
         if ready is None:
             # Everything that can be wrong is found out now.
             self._server = self._make(ssl.PROTOCOL_TLS_SERVER)
