@@ -403,7 +403,7 @@ class Inside(EventEmitter):
     # -- what the primary says --------------------------------------------------------------
 
     def _internal(self, message: dict[str, Any], fds: list[int] | None, answer: Any) -> None:
-        if message['act'] == 'disconnect':
+        if message.get('act') == 'disconnect':
             self.leave(False)
 
     def _incoming(self, message: bytes, fds: list[int] | None) -> None:

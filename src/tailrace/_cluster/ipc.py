@@ -38,8 +38,9 @@ LOST: Final = -2
 _HEAD: Final = struct.Struct('!IBB')
 #: ``send`` says False when more bytes than this wait for the other side (Node: 2 * 65536).
 HIGH_WATER_MARK: Final = 131072
-#: No message is longer; a head that says so is no head of ours.
-LONGEST: Final = 1 << 30
+#: No message is longer: what one process can make another one keep. A head that says so is no head
+#: of ours.
+LONGEST: Final = 1 << 26
 _GOT_THEM: Final = _HEAD.pack(0, _RECEIPT, 0)
 #: The receiver had no descriptor free.
 _NO_ROOM: Final = _HEAD.pack(1, _RECEIPT, 0) + b'0'
@@ -143,6 +144,8 @@ class Channel:
             body: bytes = message
         else:
             body = json.dumps(message, separators=(',', ':')).encode('utf-8', 'surrogatepass')
+        if len(body) > LONGEST:
+            raise ValueError(f'a message of {len(body)} bytes; {LONGEST} is the most')
         frame = _HEAD.pack(len(body), kind, len(fds)) + body
         pipe = self._pipe
         after = done or _nothing
@@ -199,7 +202,7 @@ class Channel:
             return
         try:
             message = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             _close_all(fds or ())
             self._on_end()
             return
@@ -223,6 +226,10 @@ class Channel:
         self._finish()
         if not closing:
             on_closed()
+
+    def reject(self) -> None:
+        """The other side talks nonsense: go on as if it had closed."""
+        self._on_end()
 
     def close(self) -> None:
         """Say goodbye: what was sent still arrives, nothing more is received.

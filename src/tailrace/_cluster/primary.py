@@ -7,6 +7,7 @@ It owns the workers and the places where they listen; how a place shares its con
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ from .ipc import PLAIN
 from .places import GIVE, TOOK, Answer, Place, Reserved, Shared, bind
 from .round_robin import RoundRobin
 from .worker import Worker
+
+log = logging.getLogger('tailrace.cluster')
 
 __all__ = ['SCHED_NONE', 'SCHED_REUSEPORT', 'SCHED_RR', 'UNIQUE_ID', 'Primary']
 
@@ -169,6 +172,9 @@ class Primary(EventEmitter):
             self._internal(worker, message, answer)
 
         def took(message: bytes, _: list[int] | None) -> None:
+            if len(message) != TOOK.size:
+                child._reject()
+                return
             number, accepted = TOOK.unpack(message)
             place = self._by_number.get(number)
             if isinstance(place, RoundRobin):
@@ -229,29 +235,40 @@ class Primary(EventEmitter):
     # -- what workers ask -------------------------------------------------------------------
 
     def _internal(self, worker: PrimaryWorker, message: dict[str, Any], answer: Any) -> None:
-        act = message['act']
-        if act == 'query':
-            self._query(worker, message, answer)
-        elif act == 'room':
-            place = self._by_number.get(message['place'])
-            if isinstance(place, RoundRobin):
-                place.room(worker)
-        elif act == 'close':
-            place = self._by_number.get(message['place'])
-            if place is not None:
-                place.remove(worker, False)
+        act = message.get('act')
+        if act in ('query', 'room', 'close'):
+            try:
+                self._about_place(act, worker, message, answer)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                # No code of the program runs in there: the worker has sent nonsense.
+                log.error('worker %d is disconnected: it sent %r', worker.id, error)
+                worker.process._reject()
         elif act == 'online':
             worker.state = 'online'
             worker.emit('online')
             self.emit('online', worker)
         elif act == 'listening':
             worker.state = 'listening'
-            where = Record({k: message[k] for k in ('addressType', 'address', 'port')})
+            where = Record({k: message.get(k) for k in ('addressType', 'address', 'port')})
             worker.emit('listening', where)
             self.emit('listening', worker, where)
         elif act == 'leaving':
             worker.exited_after_disconnect = True
             self.retire(worker)
+
+    def _about_place(
+        self, act: str, worker: PrimaryWorker, message: dict[str, Any], answer: Answer
+    ) -> None:
+        if act == 'query':
+            self._query(worker, message, answer)
+            return
+        place = self._by_number.get(message['place'])
+        if place is None:
+            return
+        if act == 'close':
+            place.remove(worker, False)
+        elif isinstance(place, RoundRobin):
+            place.room(worker)
 
     def _query(self, worker: PrimaryWorker, what: dict[str, Any], answer: Answer) -> None:
         names = ('address', 'port', 'family', 'fd', 'index')

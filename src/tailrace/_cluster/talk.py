@@ -11,7 +11,7 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from .. import _runtime
 from .._handles import DONE
@@ -219,12 +219,18 @@ class Talker(EventEmitter):
 
     # -- receiving --------------------------------------------------------------------------
 
-    def _on_frame(self, kind: int, message: Any, fds: list[int] | None) -> None:
+    def _on_frame(self, kind: int, body: Any, fds: list[int] | None) -> None:
         if kind == PLAIN:
-            self._on_plain(message, fds)
+            self._on_plain(body, fds)
             return
+        if not isinstance(body, dict):
+            for fd in fds or ():
+                os.close(fd)
+            self._reject()
+            return
+        message = cast('dict[str, Any]', body)
         if kind == INTERNAL:
-            if 'answer' in message:
+            if isinstance(message.get('answer'), int):
                 if fds:
                     message['fds'] = fds
                 self._answered(message['answer'], message)
@@ -232,15 +238,20 @@ class Talker(EventEmitter):
                 self._run().step(self._internal, (message, fds), self)
             return
         about = message.get('h')
-        thing = None
+        thing = key = None
         if about is not None and fds:
             try:
+                key = about.get('key')
                 thing = unpack(about, fds[0])
             except OSError as error:
                 self._failed(error, None)
-            else:
-                if about.get('key') is not None:
-                    self._received.setdefault(about['key'], Received()).add(thing)
+            except (AttributeError, LookupError, TypeError, ValueError):
+                for fd in fds:
+                    os.close(fd)
+                self._reject()
+                return
+            if isinstance(key, int) and thing is not None:
+                self._received.setdefault(key, Received()).add(thing)
         self._run().push(self._deliver, (message.get('m'), thing))
 
     def _internal(self, message: dict[str, Any], fds: list[int] | None) -> None:
@@ -250,12 +261,18 @@ class Talker(EventEmitter):
             self._tell({**reply, 'answer': serial}, fds)
 
         act = message.get('act')
+        key: Any = message.get('key')
         if act == 'sockets-count':
-            self._received.get(message['key'], Received()).count(answer)
+            self._received.get(key, Received()).count(answer)
         elif act == 'sockets-empty':
-            self._received.get(message['key'], Received()).when_empty(answer)
+            self._received.get(key, Received()).when_empty(answer)
         else:
             self._on_internal(message, fds, answer)
+
+    def _reject(self) -> None:
+        """What came in is none of our messages: the channel is closed, others go on."""
+        if self._channel is not None:
+            self._channel.reject()
 
     def _deliver(self, message: Any, thing: Any) -> None:
         if self._before_message is not None:
