@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tailrace import dns, net
 from tailrace.errors import NodeError
 
 from .serving import stopped
+
+PAGES = Path(__file__).parents[2] / 'docs' / 'howto'
 
 linux = pytest.mark.skipif(sys.platform != 'linux', reason='the values of Linux')
 
@@ -171,3 +174,19 @@ def test_gen05_options_that_are_no_mapping_are_refused(options: Any) -> None:
         with pytest.raises(NodeError) as raised:
             make(options)
         assert raised.value.code == 'ERR_INVALID_ARG_TYPE', make
+
+
+def test_connect_timeout_has_the_code_of_its_pages(run: Any) -> None:
+    def lookup(host: str, options: Any, callback: Any) -> None:
+        """Never answers."""
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError) as raised:
+            await net.connect(80, 'x.test', lookup=lookup, connect_timeout=20)
+        assert raised.value.code == 'ETIMEDOUT'  # type: ignore[attr-defined]
+
+    run(main)
+    for page in ('timeouts', 'connecting'):
+        text = (PAGES / f'{page}.md').read_text('utf-8')
+        assert 'ETIMEDOUT' in text
+        assert 'ERR_SOCKET_CONNECTION_TIMEOUT' not in text

@@ -229,7 +229,9 @@ class Endpoint(Duplex):
         held, self._held_write = self._held_write, None
         if held is not None:
             # Nobody will write it, and it goes on being counted, as in Node.
-            parts = held[0] if isinstance(held[0], list) else [held[0]]
+            parts: Any = held[0]
+            if not isinstance(parts, list):
+                parts = [parts]
             self._counted = (self._counted[0], self._counted[1] + sum(map(len, parts)))
             held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 

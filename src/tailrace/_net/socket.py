@@ -1,6 +1,7 @@
 """``Socket``: the public face of one connection.
 
 What it does is in ``endpoint.py``; here are the names that users call, what they take and give.
+Where each method lives, ``write`` and ``pause`` too: the table in ``docs/design.md``.
 """
 
 from __future__ import annotations
