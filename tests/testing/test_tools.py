@@ -424,3 +424,19 @@ def test_trace_records_without_handling(run: Any) -> None:
         assert emitter.event_names() == []
 
     run(main)
+
+
+def test_an_end_in_the_middle_leaves_the_other_direction_whole(run: Any) -> None:
+    """What was written beyond it vanishes, however much: as unread data it would reset."""
+
+    async def main() -> None:
+        client, server = socket_pair(Faults(end_at=3), allow_half_open=True)
+        client.write(b'hello' + bytes(200_000))
+        client.end()
+        assert [x async for x in server.iterator(destroy_on_return=False)] == [b'hel']
+        server.end(b'answer')
+        assert [x async for x in client] == [b'answer']
+        for sock in (client, server):
+            await sock.wait_closed()
+
+    run(main)

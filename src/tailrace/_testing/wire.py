@@ -42,6 +42,8 @@ class Line:
         self.ended = False
         self.end_due = 0.0
         self.end_told = False
+        #: Whether an end was told that the writer did not mean: what it writes now vanishes.
+        self.cut = False
         self.arrived = 0
         self.dead = False
         self._due: Timer | None = None
@@ -60,6 +62,8 @@ class Line:
 
     def _take(self, data: bytes) -> int:
         """How much of ``data`` goes onto the line."""
+        if self.cut:
+            return len(data)
         faults = self.faults
         count = min(len(data), max(0, faults.capacity - self.size))
         if faults.short_writes:
@@ -138,8 +142,12 @@ class Line:
             reader.break_down(errno.ECONNRESET)
             return
         if faults.end_at is not None and self.arrived >= faults.end_at:
-            self.end_told = True
+            self.end_told = self.cut = True
+            # What else was written vanishes. It is not unread data, for which a close would reset.
+            self.flying.clear()
+            self.size = 0
             reader.ended()
+            self.pump()
             return
         if self.flying:
             self._hand_over(reader)
