@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -49,6 +50,11 @@ def memory() -> int:
 
 def descriptors() -> int:
     return len(os.listdir('/proc/self/fd'))
+
+
+def hears_interrupts() -> None:
+    """Before exec: a background job of a shell ignores SIGINT, and what it starts does too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Client:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tailrace import Socket, net
 
-from .kit import Failures, Figures, client, echo, serving, settled
+from .kit import Failures, Figures, client, echo, hears_interrupts, serving, settled
 
 SERVER = """
 import asyncio, os, signal, sys
@@ -53,6 +53,7 @@ async def program(text: str, *flags: str) -> tuple[asyncio.subprocess.Process, P
         *(sys.executable, *flags, name),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=hears_interrupts,
     )
     return process, Path(name)
 

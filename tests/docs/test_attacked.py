@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ..campaign.kit import hears_interrupts
 from .attack import ATTACKS, attack, is_served
 from .blocks import Block
 from .drivers import PORT
@@ -59,6 +60,7 @@ def serve_under_attack(block: Block, loop_kind: str, folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
+            preexec_fn=hears_interrupts,
         )
         try:
             until_it_listens(process, where)
