@@ -158,6 +158,6 @@ def milliseconds(name: str, value: Any) -> int | float:
     if isinstance(value, timedelta):
         value = value / timedelta(milliseconds=1)
     number = check_number(name, value)
-    if not math.isfinite(number) or number < 0:
+    if number < 0 or (isinstance(number, float) and not math.isfinite(number)):
         out_of_range(name, 'a duration in ms that is finite and not negative', value)
     return number

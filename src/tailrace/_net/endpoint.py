@@ -229,10 +229,9 @@ class Endpoint(Duplex):
         held, self._held_write = self._held_write, None
         if held is not None:
             # Nobody will write it, and it goes on being counted, as in Node.
-            parts: Any = held[0]
-            if not isinstance(parts, list):
-                parts = [parts]
-            self._counted = (self._counted[0], self._counted[1] + sum(map(len, parts)))
+            parts: list[Any] = held[0] if isinstance(held[0], list) else [held[0]]
+            size = sum(len(part) for part in parts)
+            self._counted = (self._counted[0], self._counted[1] + size)
             held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 
     def _give(self, code: int, callback: Any) -> None:

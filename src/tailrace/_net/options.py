@@ -191,7 +191,7 @@ def listen_call(args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
         mapping = {'path': first}
     elif first is not None and not callable(first) and not isinstance(first, (str, int, float)):
         if isinstance(first, (bytes, bytearray, memoryview, list, tuple)):
-            bad_value('the first argument', 'a port, a path, options or a handle', first)
+            bad_value('the first argument', 'a port, a path, options or a handle', args[0])
         mapping = {'handle': first}
     elif first is not None and not callable(first):
         mapping = {'port': first}

@@ -11,6 +11,7 @@ import codecs
 import re
 from typing import Any, Protocol
 
+from .._validate import shown
 from ..errors import UnknownEncodingError
 
 __all__ = ['Decoder', 'canonical', 'encode', 'make_decoder']
@@ -38,9 +39,8 @@ def canonical(encoding: Any) -> str:
     """Node's main name of an encoding, whatever its spelling; else ERR_UNKNOWN_ENCODING."""
     name = _NAMES.get(encoding.lower()) if isinstance(encoding, str) else None
     if name is None:
-        raise UnknownEncodingError(
-            f'unknown encoding {encoding!r}; known: {", ".join(dict.fromkeys(_NAMES.values()))}'
-        )
+        known = ', '.join(dict.fromkeys(_NAMES.values()))
+        raise UnknownEncodingError(f'unknown encoding {shown(encoding)}; known: {known}')
     return name
 
 

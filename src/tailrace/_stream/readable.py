@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from .._names import node_names
+from .._validate import bad_type, is_mapping
 from . import pipe as _pipe
 from .describe import describe
 from .framing import Framing
@@ -122,6 +123,8 @@ class Readable(Framing, Stream):
         unless ``end`` is False. Errors are not passed on. ``dest`` emits 'pipe' (source).
         """
         if options is not None:
+            if not is_mapping(options):
+                bad_type('options', 'a mapping', options)
             end = options.get('end', True) is not False
         return _pipe.pipe(self, dest, end)
 
@@ -137,6 +140,8 @@ class Readable(Framing, Stream):
         With ``destroy_on_return=False`` leaving the loop early leaves the stream usable.
         """
         if options is not None:
+            if not is_mapping(options):
+                bad_type('options', 'a mapping', options)
             for name in ('destroyOnReturn', 'destroy_on_return'):
                 destroy_on_return = options.get(name, destroy_on_return) is not False
         return Chunks(self, destroy_on_return)

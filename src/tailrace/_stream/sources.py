@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, Protocol
 
 from .. import _running, _runtime
-from .._validate import bad_type
+from .._validate import bad_type, is_mapping
 from ..errors import StreamNullValuesError
 
 __all__ = ['Source', 'Target', 'source_of']
@@ -134,6 +134,8 @@ def source_of(
     iterable: Any, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
 ) -> tuple[Source, dict[str, Any]]:
     """The source for ``Readable.from_``, and the options of the stream."""
+    if options is not None and not is_mapping(options):
+        bad_type('options', 'a mapping', options)
     merged = {'object_mode': True, 'high_water_mark': 1, **(options or {}), **keywords}
     for node, name in (('objectMode', 'object_mode'), ('highWaterMark', 'high_water_mark')):
         if node in merged:
