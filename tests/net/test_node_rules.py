@@ -190,3 +190,22 @@ def test_connect_timeout_has_the_code_of_its_pages(run: Any) -> None:
         text = (PAGES / f'{page}.md').read_text('utf-8')
         assert 'ETIMEDOUT' in text
         assert 'ERR_SOCKET_CONNECTION_TIMEOUT' not in text
+
+
+@pytest.mark.parametrize('hosts', [['127.0.0.1'], ['127.0.0.1', '127.0.0.2']])
+def test_sk_connecting_inside_an_attempt_that_failed(run: Any, hosts: list[str]) -> None:
+    seen = []
+
+    def lookup(host: str, options: Any, callback: Any) -> None:
+        callback(None, [{'address': one, 'family': 4} for one in hosts])
+
+    async def main() -> None:
+        with socket.socket() as bound:  # bound and not listening: connections are refused
+            bound.bind(('127.0.0.1', 0))
+            sock = net.connect(bound.getsockname()[1], 'x.test', lookup=lookup)
+            sock.on('connectionAttemptFailed', lambda *_: seen.append(sock.connecting))
+            with pytest.raises(ConnectionRefusedError):
+                await sock
+
+    run(main)
+    assert seen == ([False] if len(hosts) == 1 else [True, True])

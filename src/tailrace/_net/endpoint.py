@@ -229,7 +229,10 @@ class Endpoint(Duplex):
         held, self._held_write = self._held_write, None
         if held is not None:
             # Nobody will write it, and it goes on being counted, as in Node.
-            parts: list[Any] = held[0] if isinstance(held[0], list) else [held[0]]
+            data: Any = held[0]
+            parts: Any = data
+            if not isinstance(data, list):
+                parts = [data]
             size = sum(len(part) for part in parts)
             self._counted = (self._counted[0], self._counted[1] + size)
             held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
@@ -403,6 +406,10 @@ class Report:
         self._socket.emit('connectionAttempt', address, port, family)
 
     def failed(self, address: str, port: int | None, family: int | None, error: Exception) -> None:
+        machine = self._socket._under_way
+        if machine is not None and machine.attempted is None:
+            # It was the only one: the socket is no longer connecting when that is told.
+            self._socket._connecting = False
         self._socket.emit('connectionAttemptFailed', address, port, family, error)
 
     def timed_out(self, address: str, port: int | None, family: int | None) -> None:
