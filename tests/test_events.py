@@ -609,3 +609,72 @@ def test_gen13_a_failure_destroys_a_stream(run: Any) -> None:
         await s.wait_closed()
 
     run(main)
+
+
+def test_functions_about_any_emitter_or_signal() -> None:
+    emitter, signal = events.EventEmitter(), AbortController().signal
+
+    def listener() -> None:
+        """Nothing."""
+
+    emitter.on('x', listener)
+    signal.add_event_listener('abort', listener)
+    for one, name in ((emitter, 'x'), (signal, 'abort')):
+        assert events.get_event_listeners(one, name) == [listener]
+        assert events.listener_count(one, name) == 1
+        assert events.listener_count(one, name, listener) == 1
+        assert events.listener_count(one, name, print) == 0
+    assert (events.get_max_listeners(emitter), events.get_max_listeners(signal)) == (10, 0)
+    events.set_max_listeners(3, emitter, signal)
+    assert events.get_max_listeners(emitter) == 3
+    for wrong in (None, {}, 'x'):
+        for function in (events.get_max_listeners, lambda e: events.set_max_listeners(1, e)):
+            with pytest.raises(InvalidArgTypeError):
+                function(wrong)
+        with pytest.raises(InvalidArgTypeError):
+            events.listener_count(wrong, 'x')
+    with pytest.raises(OutOfRangeError):
+        events.set_max_listeners(-1)
+
+
+def test_set_max_listeners_without_targets_is_the_default() -> None:
+    before = events.get_max_listeners(events.EventEmitter())
+    try:
+        events.set_max_listeners(7)
+        assert events.get_max_listeners(events.EventEmitter()) == 7
+    finally:
+        events.set_max_listeners(before)
+
+
+def test_add_abort_listener(run: Any) -> None:
+    async def main() -> None:
+        seen: list[str] = []
+        controller = AbortController()
+        events.add_abort_listener(controller.signal, lambda: seen.append('one'))
+        undo = events.add_abort_listener(controller.signal, lambda: seen.append('two'))
+        undo()
+        controller.abort()
+        events.add_abort_listener(controller.signal, lambda: seen.append('three'))
+        assert seen == ['one']
+        await asyncio.sleep(0)
+        assert seen == ['one', 'three']
+        for bad in ((None, print), (controller.signal, 5)):
+            with pytest.raises(InvalidArgTypeError):
+                events.add_abort_listener(*bad)
+
+    run(main)
+
+
+@pytest.mark.parametrize('name', [[], {}, {1}])
+def test_a_name_that_cannot_be_hashed_is_a_coded_error(name: Any) -> None:
+    emitter = events.EventEmitter()
+    for call in (
+        lambda: emitter.on(name, print),
+        lambda: emitter.off(name, print),
+        lambda: emitter.emit(name),
+        lambda: emitter.listener_count(name),
+        lambda: emitter.listeners(name),
+        lambda: emitter.remove_all_listeners(name),
+    ):
+        with pytest.raises(InvalidArgTypeError):
+            call()

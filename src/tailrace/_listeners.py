@@ -8,8 +8,8 @@ know emitters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import BuiltinFunctionType, MethodType
-from typing import Any
+from types import BuiltinFunctionType, CoroutineType, MethodType
+from typing import Any, cast
 
 from . import _runtime
 
@@ -32,7 +32,11 @@ class Listener:
         self.at_least = 0
         self.at_most = _ANY
         # A bound method gives out the code of its function, whose first parameter is taken.
-        if not isinstance(function, BuiltinFunctionType):
+        if isinstance(function, BuiltinFunctionType):
+            # Without this text (compiled modules) there is nothing to ask: it gets everything.
+            if getattr(function, '__text_signature__', None) is not None:
+                self._ask_signature(function)
+        else:
             code = getattr(function, '__code__', None)
             if code is not None:
                 self._read_code(function, code, 1 if type(function) is MethodType else 0)
@@ -114,6 +118,10 @@ def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
         return start
 
     def call(*args: Any) -> Any:
-        return function(*listener.fit(args))
+        result: Any = function(*listener.fit(args))
+        if result is not None and type(result) is CoroutineType:
+            _runtime.spawn(cast('Any', result))
+            return None
+        return result
 
     return call

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import _runtime
@@ -23,12 +24,16 @@ from .errors import UnhandledError
 
 __all__ = [
     'EventEmitter',
+    'add_abort_listener',
     'default_max_listeners',
     'error_monitor',
     'get_event_listeners',
+    'get_max_listeners',
+    'listener_count',
     'on',
     'once',
     'set_default_max_listeners',
+    'set_max_listeners',
 ]
 
 #: More listeners than this for one event are most likely a leak: one warning.
@@ -175,6 +180,14 @@ class EventEmitter:
             _runtime.spawn(function(*args), failed)
 
         return start
+
+    def _returned(self, event: Any, coroutine: Any, args: tuple[Any, ...]) -> None:
+        """A listener that is no coroutine function has given a coroutine: it is run like one's."""
+
+        def failed(error: Exception) -> None:
+            self._rejected(error, event, args)
+
+        _runtime.spawn(coroutine, failed)
 
     def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
         """A coroutine listener of ``event`` failed: by default an 'error' of this emitter.
@@ -345,9 +358,12 @@ def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any
     if listener.once and not emitter._take_once(event, listener):
         return
     if listener.at_least <= len(args) <= listener.at_most:
-        listener.call(*args)
+        result = listener.call(*args)
     else:
-        listener.call(*listener.fit(args))
+        result = listener.call(*listener.fit(args))
+    if result is not None and type(result) is CoroutineType:
+        # A lambda, functools.partial or decorated function around a coroutine function.
+        emitter._returned(event, result, args)
 
 
 # Not a decorator: the class may be a compiled one.
@@ -363,15 +379,96 @@ def set_default_max_listeners(n: Any) -> None:
     default_max_listeners = n
 
 
-def get_event_listeners(emitter: EventEmitter, event: Any) -> list[Callable[..., Any]]:
-    """The functions that listen for ``event`` on ``emitter``."""
-    return emitter.listeners(event)
+def _is_signal(value: Any) -> bool:
+    """Whether it is an AbortSignal, which is made of this class."""
+    return hasattr(value, 'add_event_listener') and hasattr(value, 'aborted')
+
+
+def _listening(emitter: Any) -> EventEmitter:
+    """The emitter itself, or that of an AbortSignal; else ERR_INVALID_ARG_TYPE."""
+    if _is_signal(emitter):
+        emitter = emitter._emitter
+    if not isinstance(emitter, EventEmitter):
+        bad_type('emitter', 'an EventEmitter or an AbortSignal', emitter)
+    return emitter
+
+
+def get_event_listeners(emitter: Any, event: Any) -> list[Callable[..., Any]]:
+    """The functions that listen for ``event`` on an emitter or AbortSignal.
+
+    Raises ERR_INVALID_ARG_TYPE.
+    """
+    return _listening(emitter).listeners(event)
+
+
+def listener_count(emitter: Any, event: Any, listener: Any = None) -> int:
+    """How many listeners ``event`` has, or how often ``listener`` is among them.
+
+    ``emitter`` is an EventEmitter or an AbortSignal. Raises ERR_INVALID_ARG_TYPE.
+    """
+    found = get_event_listeners(emitter, event)
+    return len(found) if listener is None else sum(one == listener for one in found)
+
+
+def get_max_listeners(emitter: Any) -> int | float:
+    """The limit of an emitter; 0, which is none, for an AbortSignal.
+
+    Raises ERR_INVALID_ARG_TYPE.
+    """
+    found = _listening(emitter)
+    return 0 if _is_signal(emitter) else found.get_max_listeners()
+
+
+def set_max_listeners(n: Any, *emitters: EventEmitter) -> None:
+    """Set the limit of these emitters, or without any the default of all.
+
+    Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE; then nothing has changed.
+    """
+    check_number('n', n)
+    if not n >= 0:
+        out_of_range('n', 'a number that is not negative', n)
+    for emitter in emitters:
+        _listening(emitter)
+    if not emitters:
+        set_default_max_listeners(n)
+    for emitter in emitters:
+        _listening(emitter).set_max_listeners(n)
+
+
+def add_abort_listener(signal: Any, listener: Callable[..., Any]) -> Callable[[], None]:
+    """Call ``listener`` once when ``signal`` aborts, or on the next tick if it has.
+
+    Returns a function that undoes it. Raises ERR_INVALID_ARG_TYPE.
+    """
+    if not _is_signal(signal):
+        bad_type('signal', 'an AbortSignal', signal)
+    if not callable(listener):
+        bad_type('listener', 'a function', listener)
+    call = Listener(listener, True)
+
+    def aborted(event: Any = None) -> None:
+        signal.remove_event_listener('abort', aborted)
+        call.call(*call.fit((event,)))
+
+    if signal.aborted:
+        _runtime.current().push(aborted, ())
+    else:
+        signal.add_event_listener('abort', aborted)
+
+    def undo() -> None:
+        signal.remove_event_listener('abort', aborted)
+
+    return undo
 
 
 if TYPE_CHECKING:
     defaultMaxListeners = default_max_listeners
     errorMonitor = error_monitor
+    addAbortListener = add_abort_listener
     getEventListeners = get_event_listeners
+    getMaxListeners = get_max_listeners
+    listenerCount = listener_count
+    setMaxListeners = set_max_listeners
     setDefaultMaxListeners = set_default_max_listeners
 
 # Node's spellings. Not by assignment: a type checker would take every name for one; and not behind

@@ -111,6 +111,13 @@ class Serving(Failing):
 
         return start
 
+    def _returned(self, event: Any, coroutine: Any, args: tuple[Any, ...]) -> None:
+        sock = args[0] if args else self._announced
+        if event == self._served and isinstance(sock, Stream):
+            Handling(self, sock, coroutine)
+        else:
+            super()._returned(event, coroutine, args)
+
     # -- async for --------------------------------------------------------------------------------
 
     def __aiter__(self) -> Connections:

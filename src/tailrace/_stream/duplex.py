@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,19 @@ class Duplex(Readable, Writable):
 
     else:
         pipe = Readable.pipe
+
+    @staticmethod
+    def from_(body: Any, /, *_: Any, **__: Any) -> Any:
+        """A Duplex made of something else.
+
+        A stream (a Duplex is given back as it is), an iterable or asynchronous iterable, text or
+        bytes, an awaitable (its value is read), ``{'readable': ..., 'writable': ...}`` of two of
+        these, or a function of what is written: a generator function gives what is read, a
+        coroutine function consumes. Raises ERR_INVALID_ARG_TYPE.
+        """
+        # By name: what makes it is made of this class.
+        made = importlib.import_module('.compose', __package__)
+        return made.duplex_from(body)
 
     @property
     def allow_half_open(self) -> bool:

@@ -9,6 +9,7 @@ hook ``_read(size)``.
 from __future__ import annotations
 
 from collections import deque
+from types import CoroutineType
 from typing import Any, Final
 
 from .._coerce import leading_int
@@ -101,7 +102,9 @@ class ReadSide(Life):
             if type(entry) is Listener:
                 plain = entry.plain
                 if plain is not None:
-                    plain(chunk)
+                    result = plain(chunk)
+                    if result is not None and type(result) is CoroutineType:
+                        self._returned('data', result, (chunk,))
                     return True
             if entry is not None:
                 self.emit('data', chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ from . import pipe as _pipe
 from .describe import describe
 from .framing import Framing
 from .iterate import Chunks
+from .operators import Operators
 from .sources import source_of
 from .state import (
     L_DESTROYED,
@@ -29,7 +31,7 @@ __all__ = ['Readable']
 
 
 @node_names
-class Readable(Framing, Stream):
+class Readable(Operators, Framing, Stream):
     """A source of chunks: ``bytes``, text after :meth:`set_encoding`, anything in object mode.
 
     Options (a mapping or keywords): ``high_water_mark`` (bytes, default 65536; objects, default
@@ -57,6 +59,48 @@ class Readable(Framing, Stream):
         stream = Readable(merged, read=source.read, destroy=source.destroy)
         source.stream = stream
         return stream
+
+    def _stream_of(self, chunks: Any) -> Any:
+        return Readable.from_(chunks)
+
+    def wrap(self, stream: Any, /) -> Self:
+        """Read from an old-style stream, which emits 'data' and 'end'.
+
+        Returns this stream. Its 'error' and 'close' end this one too.
+        """
+        held = False
+
+        def data(chunk: Any) -> None:
+            nonlocal held
+            if not self.push(chunk) and callable(getattr(stream, 'pause', None)):
+                held = True
+                stream.pause()
+
+        def read(size: int) -> None:
+            nonlocal held
+            if held and callable(getattr(stream, 'resume', None)):
+                held = False
+                stream.resume()
+
+        stream.on('data', data)
+        stream.on('end', lambda: self.push(None))
+
+        def failed(error: Any = None) -> None:
+            self.destroy(error)
+
+        def closed(*_: Any) -> None:
+            self.destroy()
+
+        stream.on('error', failed)
+        stream.on('close', closed)
+        self._hooks = {**(self._hooks or {}), 'read': read}
+        return self
+
+    def compose(self, stream: Any, /, *streams: Any) -> Any:
+        """This stream and others in a row as one: :func:`stream.compose`."""
+        # By name: what composes streams is made of this class.
+        made = importlib.import_module('.compose', __package__)
+        return made.compose(self, stream, *streams)
 
     #: What waits, or has just waited, for read_exactly & co.
     _framing: Any = None
