@@ -100,7 +100,7 @@ def test_gen11_run_waits_for_main_and_returns_its_result(tmp_path: Path) -> None
 FAILS = {
     'a connection listener': (
         'def fail(sock):\n        raise ValueError("mine")\n'
-        '    s = net.create_server(fail)\n'
+        '    s = net.create_server(fail, on_error="raise")\n'
         '    s.listen(0, lambda: net.connect(s.address().port))'
     ),
     'a coroutine listener of no socket': (
@@ -153,7 +153,7 @@ def test_gen12_run_raises_the_very_exception(tmp_path: Path) -> None:
         'mine = ValueError("mine")\n'
         'def fail(sock):\n    raise mine\n'
         'def main():\n'
-        '    s = net.create_server(fail)\n'
+        '    s = net.create_server(fail, on_error="raise")\n'
         '    s.listen(0, lambda: net.connect(s.address().port))\n'
         'try:\n    tailrace.run(main)\n'
         'except ValueError as error:\n    print(error is mine)\n'

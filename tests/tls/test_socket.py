@@ -715,3 +715,22 @@ def test_any_duplex_can_be_given_to_a_server(run: Any, certs: Certificates) -> N
         assert [chunk async for chunk in sock] == [b'given']
 
     run(main)
+
+
+def test_a_cancelled_handshake_leaves_nothing(run: Any, certs: Certificates) -> None:
+    async def main() -> None:
+        server = await net.create_server(lambda sock: sock.resume()).listen(0, '127.0.0.1')
+        sock = await net.connect(port_of(server), '127.0.0.1')
+        for attempt in (
+            sock.start_tls(server_hostname='localhost', ca=certs.ca),
+            tls.start_tls(await net.connect(port_of(server), '127.0.0.1'), ca=certs.ca),
+        ):
+            task = asyncio.ensure_future(attempt)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await server.close_all(deadline=5000) == 0
+
+    run(main)

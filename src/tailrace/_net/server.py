@@ -355,19 +355,30 @@ class Server(TypedServer):
     def _listener_failed(self, sock: Socket, error: Exception) -> None:
         """A plain handler of the connection has raised."""
         runtime = _runtime.current()
-        if runtime.as_node and not self._has_handler and self._on_error is runtime.on_error is None:
-            # A listener that was added with on(), in a program that tailrace.run() runs without a
-            # main: written as for Node, where this ends the program, and recorded so.
+        if self._as_node(runtime):
             runtime.die(error)
         elif not self._connection_failed(sock, error):
             runtime.uncaught(error, sock)
+
+    def _as_node(self, runtime: _runtime.Runtime) -> bool:
+        """Whether what a plain listener of this server raises ends the program.
+
+        A listener that was added with on(), in a program that tailrace.run() runs without a main:
+        written as for Node, where this ends the program, and recorded so.
+        """
+        return (
+            runtime.as_node and not self._has_handler and self._on_error is runtime.on_error is None
+        )
 
     def _announce(self, event: str, data: Record | None) -> None:
         """Emit 'drop' or 'reject': what a listener raises belongs to that connection."""
         try:
             self.emit(event, data)
         except Exception as error:
-            if not self._connection_failed(None, error):
+            runtime = _runtime.current()
+            if self._as_node(runtime):
+                runtime.die(error)
+            elif not self._connection_failed(None, error):
                 raise
 
     def _blocked(self, handle: StreamHandle) -> bool:

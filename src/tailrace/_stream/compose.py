@@ -161,6 +161,8 @@ class _Function(Duplex):
     def __init__(self, function: Any) -> None:
         written = _Written()
         signal_record = Record(signal=None)
+        if isinstance(function, type):
+            bad_type('body', 'a function of what is written', function)
         result = function(*Listener(function, False).fit((written.chunks(), signal_record)))
         gives = isinstance(result, (AsyncIterable, Iterable))
         if not gives and not inspect.isawaitable(result):

@@ -68,6 +68,8 @@ class Readable(Operators, Framing, Stream):
 
         Returns this stream. Its 'error' and 'close' end this one too.
         """
+        if not callable(getattr(stream, 'on', None)):
+            bad_type('stream', 'an emitter of data and end', stream)
         held = False
 
         def data(chunk: Any) -> None:
