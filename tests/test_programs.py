@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import tailrace
+
 from .programs import PATIENCE, first_line, python, running
 
 HEAD = 'import sys, tailrace\nfrom tailrace import net\n'
@@ -315,8 +317,7 @@ def test_m_version_and_a_script_that_is_not_there(tmp_path: Path) -> None:
     done = python(['-m', 'tailrace', '--version'])
     assert (done.returncode, done.stdout.split()[0]) == (0, 'tailrace')
     done = python(['-m', 'tailrace', tmp_path / 'no.py'])
-    assert done.returncode == 1
-    assert 'FileNotFoundError' in done.stderr
+    assert (done.returncode, done.stderr.count('\n')) == (2, 1)
 
 
 def test_ex02_client_of_the_echo_server_ends_by_itself(tmp_path: Path) -> None:
@@ -347,3 +348,22 @@ def test_gen12_gen09_connection_refused_comes_out_of_run(tmp_path: Path) -> None
     )
     done = python([script(tmp_path, text)])
     assert (done.returncode, done.stdout, done.stderr) == (0, 'ECONNREFUSED connect\n', '')
+
+
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        (['missing.py'], 'tailrace: cannot open missing.py: No such file or directory'),
+        (['-m', 'missing_module'], "tailrace: no module named 'missing_module'"),
+        (['-m', 'missing.module'], "tailrace: no module named 'missing.module'"),
+    ],
+)
+def test_a_program_that_is_not_there_is_told_in_one_line(words: list[str], told: str) -> None:
+    done = python(['-m', 'tailrace', *words])
+    assert (done.returncode, done.stdout, done.stderr) == (2, '', told + '\n')
+
+
+def test_the_version_says_which_build_it_is() -> None:
+    done = python(['-m', 'tailrace', '--version'])
+    build = f'{len(tailrace.compiled)} modules compiled' if tailrace.compiled else 'pure Python'
+    assert done.stdout == f'tailrace {tailrace.__version__} ({build})\n'

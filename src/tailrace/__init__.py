@@ -8,6 +8,8 @@ import typing as _typing
 
 from . import dns, errors, events, net, stream
 from ._abort import AbortController, AbortSignal
+from ._compiled import compiled_parts as _compiled_parts
+from ._compiled import version as _version
 from ._names import module_names as _module_names
 from ._net.channels import channel
 from ._net.socket import connect, create_connection
@@ -63,6 +65,7 @@ __all__ = [
     'clear_immediate',
     'clear_interval',
     'clear_timeout',
+    'compiled',
     'connect',
     'create_connection',
     'create_server',
@@ -87,7 +90,14 @@ __all__ = [
     'stream',
 ]
 
-if _typing.TYPE_CHECKING:  # Node's spellings
+#: Which modules of this installation are compiled; empty for pure Python.
+compiled: tuple[str, ...] = _compiled_parts()
+
+if _typing.TYPE_CHECKING:
+    #: The version that is installed.
+    __version__: str
+
+    # Node's spellings
     activeResources = active_resources
     clearImmediate = clear_immediate
     clearInterval = clear_interval
@@ -108,4 +118,8 @@ if _typing.TYPE_CHECKING:  # Node's spellings
     setTimeout = set_timeout
 else:
     # One mechanism for all; a type checker would take every name for one of these.
-    __getattr__, __dir__ = _module_names(__name__, __all__, globals())
+    _getattr, __dir__ = _module_names(__name__, __all__, globals())
+
+    def __getattr__(name):
+        # Asked for when it is wanted: reading the metadata takes 10 ms.
+        return _version() if name == '__version__' else _getattr(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ['caller_level', 'mypyc_attr']
+__all__ = ['caller_level', 'compiled_parts', 'mypyc_attr', 'version']
 
 if TYPE_CHECKING:
     from mypy_extensions import mypyc_attr
@@ -18,6 +18,29 @@ else:
     def mypyc_attr(**attributes: Any) -> Any:
         """Interpreted: a decorator that changes nothing."""
         return lambda cls: cls
+
+
+def compiled_parts() -> tuple[str, ...]:
+    """The modules of this package, of those that are loaded, that are machine code; sorted."""
+    package = __name__.rpartition('.')[0] + '.'
+    return tuple(
+        sorted(
+            name.removeprefix(package)
+            for name, module in list(sys.modules.items())
+            if name.startswith(package)
+            and not str(getattr(module, '__file__', None) or '.py').endswith('.py')
+        )
+    )
+
+
+def version() -> str:
+    """The version that is installed; '0+unknown' where the sources are used as they are."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version('tailrace')
+    except PackageNotFoundError:
+        return '0+unknown'
 
 
 def caller_level() -> int:

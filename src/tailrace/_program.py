@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _running
+from ._compiled import compiled_parts, version
 from ._handles.selector import new_event_loop
 from ._net.defaults import parse_flags
 from ._net.failing import check_policy
@@ -78,12 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command ``python -m tailrace``; returns the exit status."""
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] in (['--version'], ['-V']):
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print('tailrace', version('tailrace'))
-        except PackageNotFoundError:
-            print('tailrace (not installed)')
+        parts = compiled_parts()
+        build = f'{len(parts)} modules compiled' if parts else 'pure Python'
+        print(f'tailrace {version()} ({build})')
         return 0
     if not args or args[0] in ('-h', '--help'):
         print(USAGE, end='')
@@ -95,6 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     rest = parse_flags(args)
     if not rest or (rest[0].startswith('-') and (rest[0] != '-m' or len(rest) < 2)):
         print(USAGE, end='', file=sys.stderr)
+        return 2
+    missing = _missing(rest)
+    if missing is not None:
+        print(f'tailrace: {missing}', file=sys.stderr)
         return 2
     # The script's own module lives on for as long as its callbacks may run: its globals are
     # what its listeners see.
@@ -108,6 +110,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     run()
     del keep
     return 0
+
+
+def _missing(rest: list[str]) -> str | None:
+    """What is wrong with the program that was named: it is not there, or cannot be read."""
+    if rest[0] == '-m':
+        import importlib.util
+
+        try:
+            found = importlib.util.find_spec(rest[1])
+        except (ImportError, ValueError):
+            found = None
+        return None if found is not None else f'no module named {rest[1]!r}'
+    try:
+        with open(rest[0], 'rb'):
+            return None
+    except IsADirectoryError:
+        return None  # runpy runs a folder with a __main__.py
+    except OSError as error:
+        return f'cannot open {rest[0]}: {error.strerror}'
 
 
 def _folder(script: str) -> Any:
