@@ -69,10 +69,22 @@ MODULES = (
 )
 
 SETUP = """
+import sys
+from pathlib import Path
+
 from mypyc.build import mypycify
 from setuptools import setup
 
-setup(name='tailrace', packages=[], ext_modules=mypycify({files!r}, opt_level='3', debug_level='0'))
+made = mypycify({files!r}, opt_level='3', debug_level='0')
+sys.path.insert(0, {tools!r})
+try:
+    import c_docs
+except ImportError:  # a source distribution without the tools
+    pass
+else:
+    sources = {{Path(name) for extension in made for name in extension.sources}}
+    c_docs.add(sources, map(Path, {files!r}[1:]))
+setup(name='tailrace', packages=[], ext_modules=made)
 """
 
 
@@ -126,7 +138,7 @@ def compile_modules(folder: Path) -> None:
     files = ['--strict', *(f'tailrace/{name}.py' for name in MODULES)]
     with tempfile.TemporaryDirectory() as build:
         script = Path(build) / 'setup.py'
-        script.write_text(SETUP.format(files=files))
+        script.write_text(SETUP.format(files=files, tools=str(ROOT / 'tools')))
         subprocess.run(
             [sys.executable, script, '--quiet', 'build_ext', '--inplace', '--build-temp', build],
             cwd=folder,

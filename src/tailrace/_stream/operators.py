@@ -11,7 +11,7 @@ import inspect
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._abort import AbortController, AbortSignal, check_signal
@@ -381,3 +381,8 @@ class Operators:
         if total is _MISSING:
             raise MissingArgsError('reduce of an empty stream needs an initial value')
         return total
+
+    if TYPE_CHECKING:  # Node's spellings; see node_names
+        flatMap = flat_map
+        forEach = for_each
+        toArray = to_array
