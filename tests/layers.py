@@ -22,7 +22,7 @@ LAYERS = (
         'what a user or the interpreter calls: names, nothing else',
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
-            *('cluster', 'child_process', 'process', 'testing', 'tls'),
+            *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd'),
             'adapters',
         ),
     ),
@@ -39,7 +39,16 @@ LAYERS = (
         'listeners, failures, the order of callbacks, what keeps a program alive',
         (
             *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting', '_pause'),
-            *('_tick', '_runtime', '_running', '_names', '_validate', '_coerce', '_compiled'),
+            *(
+                '_tick',
+                '_runtime',
+                '_running',
+                '_names',
+                '_validate',
+                '_coerce',
+                '_compiled',
+                '_systemd',
+            ),
         ),
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from .programs import ROOT, environment, python_path
+from .programs import ROOT, environment, first_line, python_path, running
 
 EXAMPLES = ROOT / 'examples'
 #: The longest anything may take, in seconds.
@@ -471,3 +472,33 @@ def test_graceful_restart_loses_no_connection(start: Start) -> None:
         converse(old, (b'c\n', f'{first}: c\n'.encode()))
     assert program.line() == f'worker {first} has ended'
     assert f'worker {second} has ended' in program.end()
+
+
+# -- systemd ------------------------------------------------------------------------------------
+
+
+def test_systemd_service_by_hand() -> None:
+    with running([EXAMPLES / 'systemd_service.py', 0]) as process:
+        host, _, port = first_line(process).rpartition(' ')[2].rpartition(':')
+        with socket.create_connection((host, int(port)), timeout=20) as sock:
+            converse(sock, (b'hello\n', b'hello\n'))
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (0, 'destroyed: 0\n', '')
+
+
+@pytest.mark.skipif(
+    shutil.which('systemd-analyze') is None, reason='systemd-analyze is not installed'
+)
+def test_the_unit_files_are_right(tmp_path: Path) -> None:
+    service = (EXAMPLES / 'systemd' / 'echo.service').read_text('utf-8')
+    (tmp_path / 'echo.service').write_text(
+        service.replace('/usr/bin/python3 /srv/echo/systemd_service.py', sys.executable)
+    )
+    (tmp_path / 'echo.socket').write_text((EXAMPLES / 'systemd' / 'echo.socket').read_text('utf-8'))
+    units = [tmp_path / 'echo.service', tmp_path / 'echo.socket']
+    done = subprocess.run(
+        ['systemd-analyze', 'verify', *units], capture_output=True, text=True, timeout=60
+    )
+    complaints = [line for line in done.stderr.splitlines() if 'echo.s' in line]
+    assert complaints == []
