@@ -53,7 +53,8 @@ class TLSHandle:
     """A StreamHandle; see the contract in ``_handles/__init__.py``."""
 
     __slots__ = (
-        '_closed', '_dones', '_due', '_ended', '_eof', '_failed', '_first', '_held', '_inside',
+        '_client', '_closed',
+        '_dones', '_due', '_ended', '_eof', '_failed', '_first', '_held', '_inside',
         '_lower', '_owner', '_plain', '_shutdown', '_size', 'allow_truncation', 'buffer',
         'bytes_read', 'bytes_written', 'engine', 'fragment', 'kind', 'on_buffer', 'on_end',
         'on_error', 'on_read', 'reading', 'runtime',
@@ -66,6 +67,7 @@ class TLSHandle:
         self.kind: str = lower.kind
         #: None until the ClientHello has been read.
         self.engine = engine
+        self._client = engine is not None
         self.on_read: Callable[[bytes], object] = _ignore
         self.on_end: Callable[[], object] = _ignore
         self.on_error: Callable[[int], object] = _ignore
@@ -251,7 +253,8 @@ class TLSHandle:
             except ssl.SSLError as error:
                 self._fail(error)
                 return None
-            self._owner._tls_post()
+            if self._client:
+                self._owner._tls_post()
             if plain or engine.closed_by_peer:
                 self._deliver(plain)
         finally:
@@ -336,7 +339,20 @@ class TLSHandle:
         return self._size + int(self._lower.write_queue_size)
 
     def write(self, data: Any, done: Callable[[int], object]) -> int:
-        return self.writev([data], done)
+        if self._closed or self._failed:
+            return errno.EPIPE
+        if type(data) is not bytes:
+            data = bytes(data)
+        size = len(data)
+        self._plain.append(data)
+        self._size += size
+        self.bytes_written += size
+        # Fast path: an answer inside the delivery of a message; it is flushed when that is over.
+        if self._inside and self._size < ENOUGH and not self._lower.write_queue_size:
+            engine = self.engine
+            if engine is not None and engine.secure:
+                return DONE
+        return self._written(done)
 
     def writev(self, chunks: list[Any], done: Callable[[int], object]) -> int:
         if self._closed or self._failed:
@@ -346,6 +362,10 @@ class TLSHandle:
             self._plain.append(data)
             self._size += len(data)
             self.bytes_written += len(data)
+        return self._written(done)
+
+    def _written(self, done: Callable[[int], object]) -> int:
+        """What is to become of plaintext that was just queued."""
         engine = self.engine
         if engine is None or not engine.secure:
             self._dones.append(done)
