@@ -7,6 +7,7 @@ know emitters.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from types import BuiltinFunctionType, CoroutineType, MethodType
 from typing import Any, cast
@@ -16,6 +17,7 @@ from . import _runtime
 __all__ = ['Listener', 'adapt', 'is_coroutine_function']
 
 _ANY = 1 << 30
+_CONTAINERS = frozenset({list, set, dict, deque})
 
 
 class Listener:
@@ -33,8 +35,10 @@ class Listener:
         self.at_most = _ANY
         # A bound method gives out the code of its function, whose first parameter is taken.
         if isinstance(function, BuiltinFunctionType):
-            # Without this text (compiled modules) there is nothing to ask: it gets everything.
-            if getattr(function, '__text_signature__', None) is not None:
+            # Of a list, set or deque. Others get everything: asking a compiled method of ours for
+            # its signature would cost 300,000 instructions, and a connection adds several.
+            owner = type(function.__self__)
+            if owner in _CONTAINERS and getattr(function, '__text_signature__', None) is not None:
                 self._ask_signature(function)
         else:
             code = getattr(function, '__code__', None)

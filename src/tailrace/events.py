@@ -361,7 +361,12 @@ def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any
         result = listener.call(*args)
     else:
         result = listener.call(*listener.fit(args))
-    if result is not None and type(result) is CoroutineType:
+    if (
+        result is not None
+        and result is not True
+        and result is not False
+        and type(result) is CoroutineType
+    ):
         # A lambda, functools.partial or decorated function around a coroutine function.
         emitter._returned(event, result, args)
 
@@ -419,7 +424,7 @@ def get_max_listeners(emitter: Any) -> int | float:
     return 0 if _is_signal(emitter) else found.get_max_listeners()
 
 
-def set_max_listeners(n: Any, *emitters: EventEmitter) -> None:
+def set_max_listeners(n: Any, *emitters: Any) -> None:
     """Set the limit of these emitters, or without any the default of all.
 
     Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE; then nothing has changed.

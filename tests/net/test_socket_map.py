@@ -22,6 +22,7 @@ def module_of(name: str) -> str:
     raise AssertionError(f'Socket has no {name}')
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(('names', 'places'), ROWS, ids=[names for names, _ in ROWS])
 def test_a_method_is_where_the_table_says(names: str, places: str) -> None:
     first = re.findall(r'`([\w/]+)\.py`', places)[0]

@@ -36,7 +36,11 @@ MAKE: dict[str, Callable[[], Any]] = {
 }
 #: Of these the failure that comes is the one that was given, or that of who is asked to run it.
 GIVEN = {'emit', 'destroy', 'iter_', 'set_error'}
-ARITY = ('positional argument', 'required keyword', 'unexpected keyword', 'multiple values')
+#: How Python, and compiled code, say that the number of arguments is wrong.
+ARITY = (
+    *('positional argument', 'required keyword', 'unexpected keyword', 'multiple values'),
+    *('missing required argument', 'takes at most', 'takes no', 'takes exactly'),
+)
 
 
 def public(kind: str) -> list[str]:

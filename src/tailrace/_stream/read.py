@@ -103,7 +103,13 @@ class ReadSide(Life):
                 plain = entry.plain
                 if plain is not None:
                     result = plain(chunk)
-                    if result is not None and type(result) is CoroutineType:
+                    # What write() gives is told apart without looking at its type: 80 instructions.
+                    if (
+                        result is not None
+                        and result is not True
+                        and result is not False
+                        and type(result) is CoroutineType
+                    ):
                         self._returned('data', result, (chunk,))
                     return True
             if entry is not None:
@@ -129,14 +135,14 @@ class ReadSide(Life):
                 return True
         return push_chunk(self, chunk)
 
-    def _push(self, chunk: Any, encoding: str | None = None) -> bool:
+    def _push(self, chunk: Any, encoding: Any = None) -> bool:
         """A chunk from the source, or None for its end; False: the buffer is full.
 
         A chunk after the end: 'error' ERR_STREAM_PUSH_AFTER_EOF. Text is of ``encoding`` (utf8).
         """
         return push_chunk(self, chunk, encoding)
 
-    def _put_back(self, chunk: Any, encoding: str | None = None) -> bool:
+    def _put_back(self, chunk: Any, encoding: Any = None) -> bool:
         """Put a chunk in front of what is buffered; False: the buffer is full.
 
         After 'end': 'error' ERR_STREAM_UNSHIFT_AFTER_END_EVENT.
@@ -231,7 +237,7 @@ def init_read(stream: ReadSide, high_water_mark: int, object_mode: bool) -> None
     stream._feed = None
 
 
-def push_chunk(stream: ReadSide, chunk: Any, encoding: str | None = None) -> bool:
+def push_chunk(stream: ReadSide, chunk: Any, encoding: Any = None) -> bool:
     """A chunk from the source, or None for its end. False: the buffer is full."""
     if chunk is None:
         stream._r &= ~R_READING
@@ -260,7 +266,7 @@ def push_chunk(stream: ReadSide, chunk: Any, encoding: str | None = None) -> boo
     return can_push(stream)
 
 
-def as_chunk(stream: ReadSide, chunk: Any, encoding: str | None) -> Any:
+def as_chunk(stream: ReadSide, chunk: Any, encoding: Any) -> Any:
     if stream._r & R_OBJECT or type(chunk) is bytes:
         return chunk
     if isinstance(chunk, str):
