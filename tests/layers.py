@@ -22,7 +22,7 @@ LAYERS = (
         'what a user or the interpreter calls: names, nothing else',
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
-            *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd'),
+            *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd', 'framing'),
             'adapters',
         ),
     ),
@@ -32,6 +32,7 @@ LAYERS = (
     Layer('TLS between a socket and its handle', ('_tls',)),
     Layer('one server in many processes, and the channels between them', ('_cluster',)),
     Layer('options, sockets, connecting, servers', ('_net',)),
+    Layer('messages out of bytes, and back', ('_framing',)),
     Layer('reading and writing states, pipes, destruction', ('_stream',)),
     Layer('a non-blocking descriptor, and the loop that watches it', ('_handles',)),
     Layer('asking the resolver; addresses as plain values', ('_dns', '_addr')),
@@ -57,6 +58,7 @@ LAYERS = (
 REFUSES = {
     '_net': {'select', 'selectors', 'errno'},
     '_stream': {'_handles', '_dns', '_addr', 'asyncio', 'socket', 'select', 'selectors', 'errno'},
+    '_framing': {'_handles', '_dns', '_addr', '_runtime', 'asyncio', 'socket', 'errno'},
     '_handles': {'events'},
     '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
     '_tick': {'_runtime', 'events', 'asyncio'},

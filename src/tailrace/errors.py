@@ -23,6 +23,9 @@
          ├─ IncompleteReadError        ERR_INCOMPLETE_READ           also EOFError
          │                             .partial .expected
          ├─ LimitOverrunError          ERR_LIMIT_OVERRUN             .consumed .limit
+         ├─ FrameError                 ERR_FRAME_INVALID             also ValueError
+         │   ├─ FrameTooLargeError     ERR_FRAME_TOO_LARGE           .limit
+         │   └─ FrameIncompleteError   ERR_FRAME_INCOMPLETE          also EOFError; .partial
          └─ NodeOSError                .errno .syscall .address .port …        also OSError
              ├─ one class for each built-in OSError subclass (ConnectionRefusedError, …)
              ├─ ResolutionError        ENOTFOUND, EAI_AGAIN, …       also socket.gaierror
@@ -45,6 +48,9 @@ from ._names import NodeName
 __all__ = [
     'AbortError',
     'AggregateError',
+    'FrameError',
+    'FrameIncompleteError',
+    'FrameTooLargeError',
     'IncompleteReadError',
     'InvalidAddressError',
     'InvalidAddressFamilyError',
@@ -232,6 +238,39 @@ class LimitOverrunError(NodeError, ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.consumed, self.limit)
+
+
+class FrameError(NodeError, ValueError):
+    """Bytes that are no frame, or a frame that cannot be written as bytes."""
+
+    code = 'ERR_FRAME_INVALID'
+
+
+class FrameTooLargeError(FrameError):
+    """A frame longer than its codec allows; ``limit`` is that limit in bytes."""
+
+    code = 'ERR_FRAME_TOO_LARGE'
+    name = 'RangeError'
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f'the frame is longer than {limit} bytes')
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.limit,)
+
+
+class FrameIncompleteError(FrameError, EOFError):
+    """A stream ended within a frame; ``partial`` is what had come of it."""
+
+    code = 'ERR_FRAME_INCOMPLETE'
+
+    def __init__(self, partial: bytes) -> None:
+        super().__init__(f'the stream ended {len(partial)} bytes into a frame')
+        self.partial = partial
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.partial,)
 
 
 #: Code, what it says, and what it is besides RuntimeError.
