@@ -194,7 +194,7 @@ def test_system_exit_in_main_is_told_once(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, 'why\n')
 
 
-def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -> None:
+def test_keyboard_interrupt_ends_the_program_without_a_traceback(tmp_path: Path) -> None:
     text = 'def main():\n    net.create_server().listen(0, lambda: print("up", flush=True))\n'
     for arguments in (
         [script(tmp_path, text + 'tailrace.run(main)\n', 'a.py')],
@@ -204,9 +204,7 @@ def test_keyboard_interrupt_ends_the_program_as_it_ends_python(tmp_path: Path) -
             assert first_line(process) == 'up'
             process.send_signal(signal.SIGINT)
             errors = process.communicate(timeout=20)[1]
-            assert process.returncode == -signal.SIGINT
-            assert errors.splitlines()[-1] == 'KeyboardInterrupt'
-            assert 'CancelledError' not in errors  # how asyncio does it is nobody's business
+            assert (process.returncode, errors) == (-signal.SIGINT, '')
 
 
 def test_what_fails_while_it_is_interrupted_is_shown(tmp_path: Path) -> None:

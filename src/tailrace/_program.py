@@ -55,24 +55,20 @@ def run(
 
     ``loop_factory`` makes the event loop, by default an ``asyncio.SelectorEventLoop``; for example
     ``uvloop.new_event_loop``. Objects made before this call are taken along. Raises RuntimeError
-    inside a running event loop: there, use tailrace as it is. Ctrl-C comes out as
-    KeyboardInterrupt, after ``main`` was cancelled, as from ``asyncio.run``.
-    """
-    import asyncio
+    inside a running event loop: there, use tailrace as it is.
 
+    Ctrl-C cancels ``main`` and raises KeyboardInterrupt, as ``asyncio.run`` does. If nothing
+    catches it the program ends by SIGINT (a shell says 130) and prints no traceback, unless the
+    program has its own ``sys.excepthook``. A second Ctrl-C interrupts whatever still runs and shows
+    where.
+    """
     try:
         check_policy('on_error', on_error)
     except Exception:
         if is_coroutine(main):
             main.close()
         raise
-    try:
-        return _running.run(main, loop_factory or new_event_loop, on_error)
-    except KeyboardInterrupt as interrupt:
-        # What asyncio shows above it, the cancellation of its own task, tells a user nothing.
-        if isinstance(interrupt.__context__, asyncio.CancelledError):
-            interrupt.__suppress_context__ = True
-        raise
+    return _running.run(main, loop_factory or new_event_loop, on_error)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

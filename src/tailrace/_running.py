@@ -7,6 +7,7 @@ and events.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ from ._runtime import Runtime
 
 if TYPE_CHECKING:
     import asyncio
+    from types import TracebackType
 
 __all__ = ['run', 'settled']
+
+#: The attribute of a KeyboardInterrupt that has no traceback worth showing.
+_ORDERLY = '_tailrace_orderly'
 
 
 def run(
@@ -37,7 +42,14 @@ def run(
             runtime.owned = True
             runtime.as_node = main is None
             runtime.on_error = on_error
-            return runner.run(_until_idle(runtime, main))
+            try:
+                return runner.run(_until_idle(runtime, main))
+            except KeyboardInterrupt as interrupt:
+                # A Ctrl-C that cancelled the main task. A second one breaks into whatever runs:
+                # its traceback says where.
+                if isinstance(interrupt.__context__, asyncio.CancelledError):
+                    _hide(interrupt)
+                raise
     except BaseException:
         # Nothing of the program runs any more, so it cannot close them itself.
         if runtime.engine is not None:
@@ -47,6 +59,23 @@ def run(
         runtime.owned = False
         runtime.dead = True
         _runtime.forget_default()
+
+
+def _hide(interrupt: KeyboardInterrupt) -> None:
+    """Let the interpreter show no traceback of ``interrupt``, should nobody catch it.
+
+    It ends as ever then: by SIGINT, so that a shell sees it. A program that has an excepthook of
+    its own keeps it.
+    """
+    interrupt.__suppress_context__ = True
+    setattr(interrupt, _ORDERLY, True)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _show
+
+
+def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not hasattr(error, _ORDERLY):
+        sys.__excepthook__(kind, error, trace)
 
 
 async def _until_idle(runtime: Runtime, main: Any) -> Any:

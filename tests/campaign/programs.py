@@ -71,22 +71,22 @@ async def ended(process: asyncio.subprocess.Process) -> str:
 
 
 async def signals(count: int = 100) -> Figures:
-    """SIGINT at a random moment, from the first import to the busy server: it ends, and says so."""
+    """SIGINT at a random moment, from the first import to the busy server: it ends by it."""
     chance = random.Random(11)
-    silent = 0
+    quiet = 0
     for _ in range(count):
         process, path = await program(SERVER.format(body=WAIT))
         await asyncio.sleep(chance.random() * 0.6)
         process.send_signal(signal.SIGINT)
         err = await ended(process)
         path.unlink()
-        # During start-up Python itself may still be without a handler: then the signal ends it.
+        # A traceback comes only of the time before the loop runs: where the start-up was.
         assert process.returncode in (1, 130, -signal.SIGINT), (process.returncode, err)
         assert 'KeyboardInterrupt' in err or process.returncode == -signal.SIGINT, err
-        silent += 'KeyboardInterrupt' not in err
+        quiet += not err
         assert 'Segmentation' not in err
         assert 'Task exception was never retrieved' not in err
-    return {'signals': count, 'hung': 0, 'before Python could say it': silent}
+    return {'signals': count, 'hung': 0, 'without a traceback': quiet}
 
 
 FORK = """

@@ -35,16 +35,13 @@ class Program:
         return socket.create_connection((self.host, where), 10)
 
     def interrupt(self) -> None:
-        """Ctrl-C; what Python writes about it is no fault of the program.
+        """Ctrl-C: it ends without a traceback.
 
-        That is a traceback that ends with KeyboardInterrupt and, because ``-W error`` is on, that
-        the process has ended with its sockets open.
+        Because ``-W error`` is on, Python may say that the process has ended with its sockets open.
         """
         self.process.send_signal(signal.SIGINT)
         _, err = self.process.communicate(timeout=20)
-        trace, _, more = err.partition('\nKeyboardInterrupt\n')
-        assert trace.startswith('Traceback') or err == '', err
-        rest = [line for line in more.splitlines() if 'unclosed <socket object' not in line]
+        rest = [line for line in err.splitlines() if 'unclosed <socket object' not in line]
         assert all(line.startswith('Exception ignored in: <socket object') for line in rest), err
         assert self.process.returncode in (0, 130, -signal.SIGINT)
         # What was looked at here is not looked at again.
