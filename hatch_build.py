@@ -66,6 +66,7 @@ MODULES = (
     '_handles/pipe',
     '_handles/listen',
     '_handles/fdpass',
+    '_handles/proxied',
 )
 
 SETUP = """

@@ -23,6 +23,7 @@ LAYERS = (
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
             *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd', 'framing'),
+            'proxy_protocol',
             'adapters',
         ),
     ),
@@ -35,7 +36,9 @@ LAYERS = (
     Layer('messages out of bytes, and back', ('_framing',)),
     Layer('reading and writing states, pipes, destruction', ('_stream',)),
     Layer('a non-blocking descriptor, and the loop that watches it', ('_handles',)),
-    Layer('asking the resolver; addresses as plain values', ('_dns', '_addr')),
+    Layer(
+        'asking the resolver; addresses and proxy headers as values', ('_dns', '_addr', '_proxy')
+    ),
     Layer(
         'listeners, failures, the order of callbacks, what keeps a program alive',
         (
@@ -61,6 +64,7 @@ REFUSES = {
     '_framing': {'_handles', '_dns', '_addr', '_runtime', 'asyncio', 'socket', 'errno'},
     '_handles': {'events'},
     '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
+    '_proxy': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
     '_tick': {'_runtime', 'events', 'asyncio'},
     'errors': {'events', '_runtime', 'asyncio'},
 }

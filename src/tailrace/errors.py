@@ -26,6 +26,7 @@
          ├─ FrameError                 ERR_FRAME_INVALID             also ValueError
          │   ├─ FrameTooLargeError     ERR_FRAME_TOO_LARGE           .limit
          │   └─ FrameIncompleteError   ERR_FRAME_INCOMPLETE          also EOFError; .partial
+         ├─ ProxyProtocolError         ERR_PROXY_PROTOCOL            .reason; also ValueError
          └─ NodeOSError                .errno .syscall .address .port …        also OSError
              ├─ one class for each built-in OSError subclass (ConnectionRefusedError, …)
              ├─ ResolutionError        ENOTFOUND, EAI_AGAIN, …       also socket.gaierror
@@ -64,6 +65,7 @@ __all__ = [
     'NodeError',
     'NodeOSError',
     'OutOfRangeError',
+    'ProxyProtocolError',
     'ResolutionError',
     'SocketBadPortError',
     'StateError',
@@ -271,6 +273,23 @@ class FrameIncompleteError(FrameError, EOFError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.partial,)
+
+
+class ProxyProtocolError(NodeError, ValueError):
+    """No header of the PROXY protocol where there must be one (no counterpart in Node).
+
+    ``reason`` is 'invalid', 'tooLong', 'timeout' (it did not come in time), 'ended' (the connection
+    ended before it was complete) or 'untrusted' (the peer is none of those that are believed).
+    """
+
+    code = 'ERR_PROXY_PROTOCOL'
+
+    def __init__(self, message: str, reason: str = 'invalid') -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.reason)
 
 
 #: Code, what it says, and what it is besides RuntimeError.

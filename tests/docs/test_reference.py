@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = (
     *('tailrace', 'tailrace.net', 'tailrace.stream', 'tailrace.events', 'tailrace.dns'),
     *('tailrace.errors', 'tailrace.cluster', 'tailrace.child_process', 'tailrace.process'),
-    *('tailrace.tls', 'tailrace.systemd', 'tailrace.framing'),
+    *('tailrace.tls', 'tailrace.systemd', 'tailrace.framing', 'tailrace.proxy_protocol'),
     *('tailrace.testing', 'tailrace.adapters.asyncio', 'tailrace.adapters.anyio'),
 )
 NAMES = {

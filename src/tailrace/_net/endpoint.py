@@ -19,6 +19,7 @@ from .._addr import BlockList
 from .._coerce import absent
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
+from .._proxy import ProxyHeader
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
 from .._stream.life import init_life
@@ -61,6 +62,7 @@ from .bound import BoundSocket
 from .clock import RuntimeClock
 from .connecting import Connecting, check_plan
 from .idle import Idle
+from .introducing import check_introduction, introduce
 from .settings import Settings
 
 __all__ = ['Endpoint']
@@ -288,6 +290,7 @@ class Endpoint(Duplex):
         plan = check_plan(options)
         self._settings = Settings.of(options, self._settings)
         block_list = checked_block_list(options.get('block_list')) or self._block_list
+        introduction = check_introduction(options.get('proxy_protocol'))
         runtime = self._run()
         if self._idle is not None:
             self._idle.touch()
@@ -305,9 +308,8 @@ class Endpoint(Duplex):
             handle.owner = self
             return handle
 
-        machine = Connecting(
-            plan, Report(self, block_list), RuntimeClock(runtime, self), open_handle, self
-        )
+        report = Report(self, block_list, introduction)
+        machine = Connecting(plan, report, RuntimeClock(runtime, self), open_handle, self)
         self._under_way = machine
         machine.start()
 
@@ -391,11 +393,15 @@ class Endpoint(Duplex):
 class Report:
     """Tells a socket's listeners what happens while it connects (see ``ConnectReport``)."""
 
-    __slots__ = ('_block_list', '_socket')
+    __slots__ = ('_block_list', '_introduction', '_socket')
 
-    def __init__(self, socket: Endpoint, block_list: BlockList | None) -> None:
+    def __init__(
+        self, socket: Endpoint, block_list: BlockList | None, introduction: ProxyHeader | int | None
+    ) -> None:
         self._socket = socket
         self._block_list = block_list
+        #: What is said before anything else, by the PROXY protocol.
+        self._introduction = introduction
 
     def lookup(self, error: Exception | None, address: Any, family: Any, host: str) -> None:
         if self._socket._idle is not None:
@@ -416,7 +422,17 @@ class Report:
         self._socket.emit('connectionAttemptTimeout', address, port, family)
 
     def connected(self, handle: StreamHandle) -> None:
+        if self._introduction is not None:
+            code = introduce(handle, self._introduction, self._introduced)
+            if code > 0:
+                handle.close()
+                self.gave_up(system_error(code, 'write'))
+                return
         self._socket._connected(handle)
+
+    def _introduced(self, code: int) -> None:
+        if code != DONE:
+            self._socket.destroy(system_error(code, 'write'))
 
     def gave_up(self, error: Exception) -> None:
         socket = self._socket

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._handles import ListenHandle
     from .server_types import OnFailure
 
-__all__ = ['Failing', 'check_policy', 'is_ours', 'leaves']
+__all__ = ['GONE', 'Failing', 'check_policy', 'is_ours', 'leaves', 'logger', 'place_of']
 
 #: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
 GONE: Final = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
@@ -91,7 +91,8 @@ def _ended_by_peer(error: BaseException, sock: Any) -> bool:
     return True
 
 
-def _logger() -> logging.Logger:
+def logger() -> logging.Logger:
+    """The logger ``tailrace``."""
     import logging  # 5 ms, and most programs that load it do so anyway
 
     return logging.getLogger('tailrace')
@@ -169,13 +170,13 @@ class Failing(EventEmitter):
         if not ordinary and callable(policy):
             self._call(policy, error, sock)
         elif not ordinary:
-            _logger().error(
+            logger().error(
                 'connection from %s to %s failed and was destroyed: %s: %s',
-                *(peer, _place(self), type(error).__name__, error),
+                *(peer, place_of(self), type(error).__name__, error),
                 exc_info=error,
             )
         elif 'logging' in sys.modules:  # else nobody can have asked for debug records
-            _logger().debug('connection from %s to %s ended: %s', peer, _place(self), error)
+            logger().debug('connection from %s to %s ended: %s', peer, place_of(self), error)
 
     def _call(self, callback: Callable[..., Any], error: BaseException, sock: Any) -> None:
         runtime = _runtime.current()
@@ -212,9 +213,9 @@ class Failing(EventEmitter):
         now = runtime.clock()
         if now - self._accept_logged >= _QUIET:
             self._accept_logged = now
-            _logger().warning(
+            logger().warning(
                 'cannot accept connections on %s: %s (%d times so far); still listening',
-                *(_place(self), error, self._accept_failures),
+                *(place_of(self), error, self._accept_failures),
             )
         if 'error' in self._events:
             self.emit('error', error)
@@ -233,7 +234,8 @@ def _peer(sock: Any) -> str:
     return f'[{host}]:{sock.remote_port}' if ':' in host else f'{host}:{sock.remote_port}'
 
 
-def _place(server: Any) -> str:
+def place_of(server: Any) -> str:
+    """Where a server listens, for people."""
     where = server.address()
     if isinstance(where, Record):
         host = f'[{where.address}]' if where.family == 'IPv6' else where.address

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from .._abort import AbortSignal
 from .._addr import BlockList
+from .._proxy import ProxyHeader
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -116,6 +117,7 @@ class ConnectOptions(SocketOptions, total=False):
     lookup: Callable[..., object] | None
     path: str | None
     port: int | str | None
+    proxy_protocol: Literal[1, 2] | ProxyHeader | None
     timeout: Duration | None
 
 

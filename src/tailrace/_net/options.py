@@ -55,6 +55,7 @@ CONNECT_OPTIONS = frozenset(
         'no_delay',
         'path',
         'port',
+        'proxy_protocol',
         'timeout',
         'type_of_service',
     }
@@ -87,6 +88,9 @@ SERVER_OPTIONS = frozenset(
         'no_delay',
         'on_error',
         'pause_on_connect',
+        'proxy_from',
+        'proxy_protocol',
+        'proxy_timeout',
     }
 )
 

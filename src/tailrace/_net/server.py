@@ -23,11 +23,13 @@ from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
+from .proxied import ends_of
 from .settings import keep_alive
 from .socket import Socket
 from .typed_server import TypedServer
 
 if TYPE_CHECKING:
+    from .._proxy import ProxyHeader
     from .._stream.typed import OnDone
     from .option_types import Listenable, ListenOptions, OnConnect
     from .server_types import OnConnection, OnCount, ServerOptions
@@ -61,6 +63,14 @@ class Server(TypedServer):
     default 2000; see below). They are attributes too; changing one affects later connections.
     ``on_error`` (default None) is the policy for a connection that fails, see :meth:`on_error`.
 
+    Behind a balancer: ``proxy_protocol='required'`` (default 'off') reads a header of the PROXY
+    protocol, version 1 or 2, before a connection is presented, whose addresses are the client's
+    then. ``proxy_from`` says which peers are believed: an address, a subnet or a list of them,
+    ``'unix:'`` for peers on a Unix socket, or a BlockList of addresses. ``proxy_timeout`` (ms, 1 or
+    more, default 5000) limits the wait for the header. Others are closed with a 'reject', whose
+    ``reason`` is 'proxyProtocol' and whose ``error`` says why, and counted in
+    :attr:`proxy_failures`.
+
     ``listener(socket)`` is called for each connection; a coroutine function runs as a task. If it
     fails, its socket is destroyed with the error, which is logged unless the socket has an 'error'
     listener; the server goes on. Once it has returned, or waits in ``sock.wait_closed()`` after
@@ -71,7 +81,8 @@ class Server(TypedServer):
     was written for 30 s is given up. Handlers that are no coroutine functions keep Node's rule: the
     connection stays until somebody ends it.
 
-    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
+    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; for ``proxy_from`` also ERR_MISSING_ARGS,
+    ERR_INVALID_ADDRESS, ERR_OUT_OF_RANGE.
 
     Events: 'listening', 'connection' (socket), 'drop' (data), 'reject' (data), 'error' (error),
     'close'.
@@ -141,6 +152,7 @@ class Server(TypedServer):
         self._refed = True
         self._init_serving()
         self._init_failing(opts.get('on_error'))
+        self._init_proxied(opts)
         linger = opts.get('linger')
         if linger is not None:
             self.linger = milliseconds('options.linger', linger)
@@ -299,16 +311,21 @@ class Server(TypedServer):
         """The high-water mark of a connection; anybody may have set the attribute to anything."""
         return mark_of({'high_water_mark': self.high_water_mark}, 'readable', False)
 
-    def _incoming(self, handle: StreamHandle) -> None:
-        limit = self._max_connections
-        if limit is not None and self._connections >= limit:
-            data = _ends(handle)
-            handle.close()
-            self._announce('drop', data)
-            return
+    def _incoming(self, handle: StreamHandle, header: ProxyHeader | None = None) -> Socket | None:
+        """A connection was accepted, or has its header now; None: it has come to no socket."""
+        if header is None:
+            limit = self._max_connections
+            if limit is not None and self._connections >= limit:
+                data = ends_of(handle)
+                handle.close()
+                self._announce('drop', data)
+                return None
+            if self._headers is not None:
+                self._headers.take(handle)
+                return None
         try:
             if self.block_list is not None and self._blocked(handle):
-                return
+                return None
             if self.no_delay is not self._handed_down:
                 handle.set_no_delay(bool(self.no_delay))
             if self.keep_alive:
@@ -321,11 +338,14 @@ class Server(TypedServer):
             handle.close()
             raise
         self._connections += 1
+        if header is not None:
+            sock._proxy_header = header
         if self._on_count is not None:
             self._on_count()
         if channels.server_socket.subscribers:
             channels.server_socket.publish({'socket': sock})
         self._arrived(sock)
+        return sock
 
     def _connection(self, handle: StreamHandle, mark: int) -> Socket:
         """The socket of a connection that was accepted."""
@@ -388,7 +408,7 @@ class Server(TypedServer):
         if not self.block_list.check(peer[0], peer[2].lower()):
             return False
         # Closing at once, without a word to the program, is Node's way; 'reject' is ours.
-        data = _ends(handle) if self.listener_count('reject') else None
+        data = ends_of(handle) if self.listener_count('reject') else None
         handle.close()
         if data is not None:
             data['reason'] = 'blockList'
@@ -635,17 +655,6 @@ class Server(TypedServer):
         maxConnections = max_connections
         dropMaxConnection = drop_max_connection
         asyncDispose = async_dispose
-
-
-def _ends(handle: StreamHandle) -> Record | None:
-    """Both addresses of a connection, for 'drop'; None on a Unix socket."""
-    if handle.kind == 'pipe':
-        return None
-    out = Record()
-    for side, name in (('local', handle.get_sock_name()), ('remote', handle.get_peer_name())):
-        # The peer may have reset it already: then the kernel knows no name any more.
-        out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name or (None,) * 3
-    return out
 
 
 @overload

@@ -5,7 +5,7 @@ Beside ``option_types.py``, because these speak of sockets, which are made of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .._addr import BlockList
@@ -42,3 +42,6 @@ class ServerOptions(TypedDict, total=False):
     no_delay: bool | None
     on_error: OnFailure | Literal['log', 'raise'] | None
     pause_on_connect: bool | None
+    proxy_from: str | Iterable[str] | BlockList | None
+    proxy_protocol: Literal['off', 'required'] | None
+    proxy_timeout: Duration | None

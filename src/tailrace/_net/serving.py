@@ -16,11 +16,11 @@ from .._stream.stream import Stream
 from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
-from .failing import GONE, Failing, is_ours, leaves
+from .failing import GONE, is_ours, leaves
 from .leaving import LINGER, Leavers, has_ended, is_left
+from .proxied import Proxied
 
 if TYPE_CHECKING:
-    from .._handles import ListenHandle
     from .listening import Listening
     from .socket import Socket
 
@@ -28,16 +28,14 @@ __all__ = ['Connections', 'Serving']
 
 
 @node_names
-class Serving(Failing):
+class Serving(Proxied):
     """The part of :class:`Server` that deals with coroutines; not used by itself."""
 
     #: The event whose listeners are the handlers of connections.
     _served: str = 'connection'
 
     if TYPE_CHECKING:
-        _handle: ListenHandle | None
         _pending: set[Listening]
-        _connections: int
         _has_listened: bool
 
         def close(self) -> Any:
@@ -178,16 +176,19 @@ class Serving(Failing):
                 if sock in self._sockets:
                     destroyed += 1
                     sock.destroy()
+            for one in awaited:
+                destroyed += one.end()
 
         was_open = self._handle is not None or bool(self._pending)
         if was_open:
             self.close()
         #: Not those of another listen() meanwhile.
         left = list(self._sockets)
+        awaited = [] if self._headers is None else list(self._headers.awaited)
         timer = None
         if limit == 0:
             expire()
-        elif limit is not None and left:
+        elif limit is not None and (left or awaited):
             timer = _runtime.Timer(_runtime.current(), expire, max(1.0, limit), (), False)
         try:
             if was_open or self._connections:
@@ -344,7 +345,10 @@ class Arrivals:
                 break
         else:
             if not self._for_listeners():
-                self._ready.append(sock)
+                if self._server._handle is None:
+                    sock.destroy()  # its header or handshake was complete after the server's close
+                else:
+                    self._ready.append(sock)
         self.hold_back()
 
     def stop(self) -> None:

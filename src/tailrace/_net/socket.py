@@ -36,6 +36,7 @@ from .typed_socket import TypedSocket
 
 if TYPE_CHECKING:
     from .._addr import BlockList
+    from .._proxy import ProxyHeader
     from .._stream.typed import OnDone
     from .option_types import Chunk, ConnectOptions, Duration, OnConnect, SocketOptions
 
@@ -112,7 +113,9 @@ class Socket(TypedSocket):
         ``path``, ``local_address``, ``local_port``, ``family`` (0, 4, 6), ``hints``, ``lookup``,
         ``auto_select_family``, ``auto_select_family_attempt_timeout`` (ms, default 250),
         ``connect_timeout`` (ms), ``block_list``, ``no_delay``, ``keep_alive``,
-        ``keep_alive_initial_delay`` (ms). The listener is called once at 'connect'.
+        ``keep_alive_initial_delay`` (ms), ``proxy_protocol`` (a ProxyHeader that is sent first of
+        all, or 1 or 2 for one with this connection's own addresses). The listener is called once at
+        'connect'.
 
         Emits 'connect' and 'ready', or 'error' and 'close'. Raises ERR_MISSING_ARGS,
         ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS, ERR_OUT_OF_RANGE at once,
@@ -332,6 +335,14 @@ class Socket(TypedSocket):
     def server(self) -> Any:
         """The server that accepted this socket, or None."""
         return self._server
+
+    #: Set by a server, see proxied.py.
+    _proxy_header: ProxyHeader | None = None
+
+    @property
+    def proxy_header(self) -> ProxyHeader | None:
+        """The :class:`~tailrace.proxy_protocol.ProxyHeader` that a server has read, or None."""
+        return self._proxy_header
 
     @property
     def block_list(self) -> BlockList | None:
@@ -589,6 +600,7 @@ class Socket(TypedSocket):
         waitClosed = wait_closed
         setTypeOfService = set_type_of_service
         getTypeOfService = get_type_of_service
+        proxyHeader = proxy_header
         blockList = block_list
         readyState = ready_state
         autoSelectFamilyAttemptedAddresses = auto_select_family_attempted_addresses

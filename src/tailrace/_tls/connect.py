@@ -32,6 +32,8 @@ def connect(*args: Any, **keywords: Any) -> TLSSocket:
     options, callback = _connect_call(args, keywords)
     ours, rest = split(options)
     socket = rest.pop('socket', None)
+    if socket is not None and rest.get('proxy_protocol') is not None:
+        bad_value('options.proxy_protocol', 'left out with options.socket', rest['proxy_protocol'])
     ours.pop('is_server', None)
     rules = Rules(ours, False)
     host = rest.get('host')

@@ -134,6 +134,7 @@ class TLSSocket(Known):
         if handle is None:
             raise state_error('ERR_SOCKET_CLOSED')
         self._refed = stream._refed
+        self._proxy_header = stream._proxy_header
         if server is not None:
             # The server counts the connection until this socket closes.
             stream._server = None
