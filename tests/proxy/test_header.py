@@ -42,11 +42,12 @@ def test_a_header_is_a_value() -> None:
         ({'version': 1}, '<ProxyHeader v1 PROXY UNKNOWN>'),
         (ENDS, '<ProxyHeader v2 PROXY TCP4 192.0.2.7:51234 -> 203.0.113.1:443>'),
         (
-            {**ENDS, 'source_address': '2001:db8::7', 'destination_address': '::1', 'datagram': True},
-            '<ProxyHeader v2 PROXY UDP6 [2001:db8::7]:51234 -> [::1]:443>',
+            {**ENDS, 'source_address': '2001:db::', 'destination_address': '::1', 'datagram': True},
+            '<ProxyHeader v2 PROXY UDP6 [2001:db::]:51234 -> [::1]:443>',
         ),
         (
-            {'source_address': '/a', 'destination_address': '\0b', 'tlvs': [(1, b'h2'), (224, b'')]},
+            {'source_address': '/a', 'destination_address': '\0b', 'tlvs': [(1, b'h2'), (224, b'')]
+             },
             "<ProxyHeader v2 PROXY UNIX '/a' -> '\\x00b' ALPN=b'h2' 0xe0=b''>",
         ),
     ],

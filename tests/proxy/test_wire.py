@@ -123,7 +123,7 @@ def first_refusal(data: bytes) -> tuple[int, ProxyProtocolError]:
         (b'PROXY TCP6 fe80::1%eth0 ::1 5 443\r\n', None),
         (b'PROXY TCP4 192.0.2.7 203.0.113.1 5 443\n\r\n', None),
         (b'PROXY TCP4 192.0.2.7 203.0.113.1 5 443\0\r\n', None),
-        ('PROXY TCP4 192.0.2.٧ 203.0.113.1 5 443\r\n'.encode(), None),
+        (b'PROXY TCP4 192.0.2.\xd9\xa7 203.0.113.1 5 443\r\n', None),
         (SIGNATURE + b'\x11', 13),
         (SIGNATURE + b'\x22', 13),
         (SIGNATURE + b'\x31', 13),
