@@ -22,9 +22,11 @@ from tailrace import _tick
 
 BENCH = Path(__file__).resolve().parents[2] / 'bench'
 BUILD = 'pure' if str(_tick.__file__).endswith('.py') else 'compiled'
-#: Batches, and the growth allowed. Objects that live as long as a connection are the garbage
-#: collector's as well, and when it runs depends on what was made before: 5% from run to run.
-WORKS = {'echo': (50, 0.03), 'connect': (15, 0.1)}
+#: Batches, and the growth allowed. One commit's echo was counted from 3,517 to 3,618 on one machine
+#: and as 3,767 on another of the same type, with the same interpreter; recorded were 3,591. Of a
+#: connection, objects live long enough to be the garbage collector's as well, and when it runs
+#: depends on what was made before: 5% from run to run.
+WORKS = {'echo': (50, 0.08), 'connect': (15, 0.1)}
 
 
 @pytest.mark.timeout(300)
