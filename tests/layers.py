@@ -45,6 +45,7 @@ LAYERS = (
             *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting', '_pause'),
             *(
                 '_tick',
+                '_collected',
                 '_runtime',
                 '_running',
                 '_names',
@@ -71,7 +72,7 @@ REFUSES = {
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
 ASYNCIO = (
-    *('_runtime', '_running', '_pause', '_program', '_demo', '_event_series'),
+    *('_runtime', '_running', '_pause', '_collected', '_program', '_demo', '_event_series'),
     *('_handles.engine', '_handles.selector', '_dns'),
     '_adapters',
     'adapters',

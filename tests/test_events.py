@@ -393,6 +393,19 @@ def test_ee09_an_error_it_took_is_not_lost_with_it(run: Any, make: Any) -> None:
         e.emit('error', KeyError('k'))
         assert run.unhandled == []
         del arrival
+        assert run.unhandled == []  # told by the loop, never by the finaliser itself
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        handler = loop.get_exception_handler()
+
+        def tell(loop: Any, context: Any) -> None:
+            assert handler is not None
+            handler(loop, context)
+            told.set()
+
+        loop.set_exception_handler(tell)
+        await told.wait()
+        loop.set_exception_handler(handler)
         assert [type(context['exception']) for context in run.unhandled] == [KeyError]
         run.unhandled.clear()
         # Raised: nothing left to tell.

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _runtime
+from . import _collected, _runtime
 from ._validate import shown
 from .errors import AbortError, UnhandledError
 
@@ -70,6 +70,7 @@ class Ear:
 
     __slots__ = (
         '_close',
+        '_collected',
         '_emitter',
         '_event',
         '_signal',
@@ -90,6 +91,7 @@ class Ear:
         self._close = close
         self._single = single
         self._waiting: list[asyncio.Future[None]] = []
+        self._collected = _collected.collected_of(_runtime.current())
         self.heard: deque[list[Any]] = deque()
         self.error: BaseException | None = None
         #: Where an 'error' event came when nobody waited, until somebody asks.
@@ -102,6 +104,7 @@ class Ear:
                 self.error = AbortError(cause=signal.reason)
                 return
             signal.add_event_listener('abort', self._aborted)
+        self._collected.expect()
         try:
             emitter.on(event, self._arrived)
             if event != 'error':
@@ -122,6 +125,7 @@ class Ear:
             self.error = _as_exception(error)
             if not self._waiting:
                 self.runtime = _runtime.current()
+                self._collected.expect()
             self._tell(True)
 
     def _aborted(self, _: Any = None) -> None:
@@ -141,8 +145,11 @@ class Ear:
 
     def stop(self) -> None:
         """Hear nothing more."""
-        if self.over:
-            return
+        if not self.over:
+            self._forget()
+            self._collected.over()
+
+    def _forget(self) -> None:
         self.over = True
         emitter = self._emitter
         emitter.off(self._event, self._arrived)
@@ -167,10 +174,31 @@ class Ear:
         if not self._waiting:
             self.stop()
 
+    def looked(self) -> None:
+        """Somebody has asked: an error that came is theirs."""
+        if self.runtime is not None:
+            self.runtime = None
+            self._collected.over()
+
+    def collected(self) -> None:
+        """For a finaliser: nobody will ever look."""
+        later = self.runtime is not None
+        if not self.over:
+            if self._event == 'readable' or 'removeListener' in self._emitter.event_names():
+                later = True
+            else:
+                # Nobody is told of it and no loop is touched: at once, as `break` does in Node.
+                self._forget()
+                self._collected.leave(self._collected.over, ())
+        if later:
+            self._collected.leave(self.dropped, ())
+
     def dropped(self) -> None:
         """Nobody will ever look."""
+
         self.stop()
         runtime, error = self.runtime, self.error
+        self.looked()
         if runtime is None or error is None:
             return
         if runtime.loop is None:
@@ -200,7 +228,7 @@ class Occurrence(Coroutine[Any, Any, list[Any]]):
         except BaseException:
             ear.given_up()
             raise
-        ear.runtime = None
+        ear.looked()
         if ear.heard:
             return list(ear.heard[0])
         if ear.error is not None:
@@ -221,7 +249,7 @@ class Occurrence(Coroutine[Any, Any, list[Any]]):
 
     def throw(self, kind: Any, value: Any = None, trace: Any = None, /) -> Any:
         """As of a coroutine: go on with an exception."""
-        self._ear.runtime = None
+        self._ear.looked()
         try:
             return self._running().throw(value if value is not None else kind)
         except BaseException:
@@ -230,7 +258,7 @@ class Occurrence(Coroutine[Any, Any, list[Any]]):
 
     def close(self) -> None:
         """As of a coroutine: stop listening."""
-        self._ear.runtime = None
+        self._ear.looked()
         if self._steps is not None:
             self._steps.close()
         self._ear.given_up()
@@ -241,7 +269,7 @@ class Occurrence(Coroutine[Any, Any, list[Any]]):
         return f'<once {ear._event!r} of {ear._emitter!r}, {state}>'
 
     def __del__(self) -> None:
-        self._ear.dropped()
+        self._ear.collected()
 
 
 class Series(AsyncIterator[list[Any]]):
@@ -256,7 +284,7 @@ class Series(AsyncIterator[list[Any]]):
         ear = self._ear
         while not ear.heard and not ear.over:
             await _Next(ear)
-        ear.runtime = None
+        ear.looked()
         if ear.heard:
             return ear.heard.popleft()
         error, ear.error = ear.error, None
@@ -269,7 +297,8 @@ class Series(AsyncIterator[list[Any]]):
         ear = self._ear
         ear.heard.clear()
         ear.dropped()
-        ear.error = ear.runtime = None
+        ear.looked()
+        ear.error = None
         ear._tell(True)
 
     def __repr__(self) -> str:
@@ -278,7 +307,7 @@ class Series(AsyncIterator[list[Any]]):
         return f'<on {ear._event!r} of {ear._emitter!r}, {state}, {len(ear.heard)} queued>'
 
     def __del__(self) -> None:
-        self._ear.dropped()
+        self._ear.collected()
 
 
 class _Next:

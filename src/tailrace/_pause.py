@@ -70,12 +70,22 @@ _asyncio: Final = _Asyncio()
 class Pause:
     """Where coroutines wait, as a rule one; made where a loop runs."""
 
-    __slots__ = ('_direct', '_future', '_loop', '_once', '_others', '_queue', '_waiting', 'value')
+    __slots__ = (
+        '_direct',
+        '_future',
+        '_loop',
+        '_once',
+        '_others',
+        '_queue',
+        '_waiting',
+        'runtime',
+        'value',
+    )
 
     def __init__(self) -> None:
         if _asyncio.task_type is None:
             _asyncio.learn()
-        runtime = _runtime.current()
+        runtime = self.runtime = _runtime.current()
         self._queue = runtime.queue
         self._loop: Any = runtime.loop
         self._future: Any = None

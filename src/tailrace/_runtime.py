@@ -76,6 +76,7 @@ class Runtime(Ticks):
         '_waiting',
         'as_node',
         'clock',
+        'collected',
         'engine',
         'failure',
         'frozen',
@@ -92,6 +93,8 @@ class Runtime(Ticks):
         self.loop: asyncio.AbstractEventLoop | None = None
         #: The handle layer's registrations on this loop; made and known by that layer only.
         self.engine: Any = None
+        #: Where finalisers leave what is to be done; made and known by ``_collected.py`` only.
+        self.collected: Any = None
         #: Whether :func:`run` runs the loop, so that an exception ends the program.
         self.owned: bool = False
         #: Whether :func:`run` was given no main: the program is written as for Node.
@@ -198,6 +201,8 @@ class Runtime(Ticks):
     def release(self, holder: Holder) -> None:
         """``holder`` no longer keeps the program alive."""
         if self.holders.pop(holder, None) is not None and not self.holders:
+            if self.collected is not None:
+                self.collected.rest()
             self.check_exit()
 
     def check_exit(self) -> None:

@@ -17,7 +17,8 @@
          ├─ UnknownEncodingError       ERR_UNKNOWN_ENCODING          also TypeError, LookupError
          ├─ StreamNullValuesError      ERR_STREAM_NULL_VALUES        also TypeError
          ├─ UnhandledError             ERR_UNHANDLED_ERROR           .context
-         ├─ StateError                 a call that the object's state forbids; also RuntimeError
+         ├─ StateError                 a call that the object's state forbids; also RuntimeError,
+         │                               of a connection that is gone also ConnectionError
          │   ├─ ServerAlreadyListenError … one class a code, see the table below
          ├─ AbortError                 ABORT_ERR                     .cause
          ├─ IncompleteReadError        ERR_INCOMPLETE_READ           also EOFError
@@ -78,6 +79,16 @@ __all__ = [
     'state_error',
     'system_error',
 ]
+
+
+#: How the kernel, or TLS, reports that the peer, or the way to it, has gone.
+BY_PEER = frozenset(
+    {
+        *('ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ENOTCONN', 'ESHUTDOWN'),
+        'ERR_TLS_TRUNCATED',
+        *('ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EHOSTDOWN'),
+    }
+)
 
 
 class NodeError(Exception):
@@ -292,22 +303,26 @@ class ProxyProtocolError(NodeError, ValueError):
         return type(self), (str(self), self.reason)
 
 
-#: Code, what it says, and what it is besides RuntimeError.
-_STATE: dict[str, tuple[str, type[Exception] | None]] = {
+#: Code, what it says, and what it is besides RuntimeError: ``except (OSError, EOFError)`` takes
+#: every way in which a connection can be over.
+_STATE: dict[str, tuple[str, type[Exception] | tuple[type[Exception], ...] | None]] = {
     'ERR_SERVER_ALREADY_LISTEN': ('listen() was called on a server that already listens', None),
     'ERR_SERVER_NOT_RUNNING': ('the server is not running', None),
-    'ERR_SOCKET_CLOSED': ('the socket is closed', None),
+    'ERR_SOCKET_CLOSED': ('the socket is closed', ConnectionError),
     'ERR_SOCKET_CLOSED_BEFORE_CONNECTION': (
         'the socket was closed before it was connected',
-        None,
+        ConnectionError,
     ),
     'ERR_SOCKET_CONNECTION_TIMEOUT': ('the socket could not be connected in time', TimeoutError),
     'ERR_SOCKET_HANDLE_ADOPTED': ('this bound socket belongs to a server or socket now', None),
     'ERR_IP_BLOCKED': ('the address is blocked by the block list', PermissionError),
     'ERR_STREAM_WRITE_AFTER_END': ('write after end', None),
-    'ERR_STREAM_DESTROYED': ('the stream was destroyed', None),
+    'ERR_STREAM_DESTROYED': ('the stream was destroyed', ConnectionError),
     'ERR_STREAM_ALREADY_FINISHED': ('the stream has already finished', None),
-    'ERR_STREAM_PREMATURE_CLOSE': ('the stream was closed before it ended', None),
+    'ERR_STREAM_PREMATURE_CLOSE': (
+        'the stream was closed before it ended',
+        (ConnectionError, EOFError),
+    ),
     'ERR_STREAM_PUSH_AFTER_EOF': ('push after the end of the stream', None),
     'ERR_STREAM_UNSHIFT_AFTER_END_EVENT': ("unshift after 'end'", None),
     'ERR_STREAM_CANNOT_PIPE': ('a stream that is only writable cannot be piped', None),
@@ -336,14 +351,10 @@ def _class_name(code: str) -> str:
 def _state_classes() -> dict[str, type[StateError]]:
     out: dict[str, type[StateError]] = {}
     for code, (text, also) in _STATE.items():
-        # PermissionError and TimeoutError are OSErrors, whose C layout RuntimeError cannot share;
-        # they are left to the system errors and the plain class is used here.
-        bases: tuple[type, ...] = (StateError,)
-        if also is NotImplementedError:
-            bases = (StateError, NotImplementedError)
+        also = () if also is None else also if isinstance(also, tuple) else (also,)
         out[code] = type(
             _class_name(code),
-            bases,
+            (StateError, *also),
             {'code': code, '__module__': __name__, '__doc__': text[:1].upper() + text[1:] + '.'},
         )
     return out

@@ -17,7 +17,7 @@ from .._listeners import Listener
 from .._names import Record, node_names
 from .._stream.state import R_ENDED
 from .._validate import bad_type, bad_value
-from ..errors import system_error
+from ..errors import BY_PEER, system_error
 from ..events import EventEmitter
 
 if TYPE_CHECKING:
@@ -30,14 +30,6 @@ __all__ = ['GONE', 'Failing', 'check_policy', 'is_ours', 'leaves', 'logger', 'pl
 
 #: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
 GONE: Final = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
-#: How the kernel reports that the peer, or the way to it, has gone.
-_BY_PEER: Final = frozenset(
-    {
-        *('ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ENOTCONN', 'ESHUTDOWN'),
-        'ERR_TLS_TRUNCATED',
-        *('ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EHOSTDOWN'),
-    }
-)
 _PACKAGE = __name__.partition('.')[0] + '.'
 #: Seconds: failures to accept are logged once, and again after this much time.
 _QUIET: Final = 1.0
@@ -81,7 +73,7 @@ def _ended_by_peer(error: BaseException, sock: Any) -> bool:
         return False
     for one in leaves(error):
         code = getattr(one, 'code', None)
-        if one is sock.errored and code in _BY_PEER:
+        if one is sock.errored and code in BY_PEER:
             continue  # and not that of another socket, such as a proxy's upstream
         if isinstance(one, EOFError) and getattr(sock, '_r', 0) & R_ENDED:
             continue

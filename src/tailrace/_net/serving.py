@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _runtime
+from .._collected import collected_of
 from .._names import node_names
 from .._stream.stream import Stream
 from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
@@ -307,11 +308,12 @@ class Arrivals:
     While no loop waits the listening socket is paused: connections stay in the kernel's queue.
     """
 
-    __slots__ = ('_ready', '_server', '_waiting', 'loops')
+    __slots__ = ('_ready', '_server', '_waiting', 'collected', 'loops')
 
     def __init__(self, server: Serving) -> None:
         self._server = server
         self.loops = 0
+        self.collected = collected_of(_runtime.current())
         self._waiting: deque[Any] = deque()
         #: Connections whose loop was cancelled at the moment they came.
         self._ready: deque[Socket] = deque()
@@ -326,6 +328,12 @@ class Arrivals:
     def _for_listeners(self) -> bool:
         """Whether all loops were left, and there are listeners to go on with."""
         return not self.loops and bool(self._server.listener_count(self._server._served))
+
+    def left(self) -> None:
+        """One of the loops was left."""
+        self.loops -= 1
+        self.collected.over()
+        self.hold_back()
 
     def hold_back(self) -> None:
         """Accept if and only if somebody waits."""
@@ -419,6 +427,7 @@ class Connections:
             server._arrivals = Arrivals(server)
             server._arrivals.take_over()
         server._arrivals.loops += 1
+        server._arrivals.collected.expect()
         return server._arrivals
 
     async def aclose(self) -> None:
@@ -428,8 +437,9 @@ class Connections:
     def _leave(self) -> None:
         arrivals, self._arrivals = self._arrivals, None
         if arrivals is not None:
-            arrivals.loops -= 1
-            arrivals.hold_back()
+            arrivals.left()
 
     def __del__(self) -> None:
-        self._leave()
+        arrivals, self._arrivals = self._arrivals, None
+        if arrivals is not None:
+            arrivals.collected.leave(arrivals.left, ())

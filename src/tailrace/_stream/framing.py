@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._names import node_names
 from .._validate import bad_type, bad_value, check_int
 from ..errors import IncompleteReadError, LimitOverrunError, state_error
-from .reader import Reader, reader_of
+from .reader import Reader, is_lost, reader_of
 from .state import (
     L_DESTROYED,
     R_END_EMITTED,
@@ -45,7 +45,8 @@ class Framing:
 
         Raises IncompleteReadError (ERR_INCOMPLETE_READ, an EOFError) if the stream ends before:
         its ``partial`` is what there is, which stays in the buffer, its ``expected`` is ``size``.
-        Raises the error of a stream that fails, ERR_STREAM_PREMATURE_CLOSE if it is destroyed,
+        Raises the error of a stream that fails (of a connection that the peer has reset: once what
+        came before that was read), ERR_STREAM_PREMATURE_CLOSE if it is destroyed,
         ERR_STREAM_FLOWING if it has 'data' listeners or flows, ERR_STREAM_READ_PENDING if another
         such call waits, ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for ``size``. Cancelling it
         leaves the data in the buffer.
@@ -190,8 +191,13 @@ def _check(stream: Any) -> None:
         raise state_error('ERR_STREAM_FLOWING')
     if stream._framing is not None and stream._framing.busy:
         raise state_error('ERR_STREAM_READ_PENDING')
-    if stream._life & L_DESTROYED and stream._r_len and not stream._r & R_END_EMITTED:
-        # As for read(): what was not read when it was destroyed is lost.
+    if (
+        stream._life & L_DESTROYED
+        and stream._r_len
+        and not stream._r & R_END_EMITTED
+        and not is_lost(stream)
+    ):
+        # The program has destroyed it, and with it what was not read.
         raise stream._error or state_error('ERR_STREAM_PREMATURE_CLOSE')
 
 

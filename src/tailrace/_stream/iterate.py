@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from .._collected import collected_of
 from ..errors import AbortError, state_error
 from .feed import Feed
 from .read import ReadSide
+from .reader import is_lost
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
     L_DESTROYED,
     L_ERROR_EMITTED,
+    L_LEFT,
     R_ABSENT,
     R_END_EMITTED,
     R_WAIT,
@@ -53,7 +56,8 @@ class Chunks:
         while True:
             # A source that will call, and nothing there: no need to look further.
             if stream._r & R_WAIT_MASK != R_WAIT:
-                chunk = None if stream._life & L_DESTROYED else stream._take_waiting()
+                gone = stream._life & L_DESTROYED and not is_lost(stream)
+                chunk = None if gone else stream._take_waiting()
                 if chunk is not None:
                     if stream._feed is None:
                         feed.offer()
@@ -76,6 +80,7 @@ class Chunks:
         stream = self._stream
         stream._begin_iterating()
         feed = self._feed = Feed(stream)
+        collected_of(feed.runtime).expect()
         return feed
 
     def _look_for_end(self) -> None:
@@ -96,22 +101,8 @@ class Chunks:
         if self._done:
             return
         self._done = True
-        stream: Any = self._stream
-        ended = bool(stream._r & (R_END_EMITTED | R_ABSENT))
-        # Who can still write may want to; and what waits to be written is not lost (Node drops it).
-        writing = bool(stream._can_write() or stream._w_len)
-        destroy = (
-            not failed
-            and self._destroy
-            and not (ended and writing)
-            and not stream._life & L_DESTROYED
-            and bool(stream._life & L_AUTO_DESTROY)
-        )
         feed, self._feed = self._feed, None
-        if feed is not None:
-            feed.stop(failed or destroy)
-        if destroy:
-            stream.destroy(None if ended else AbortError())
+        finish(self._stream, feed, self._destroy and not failed, failed)
 
     async def aclose(self) -> None:
         """Leave the loop: what ``break`` does when the iterator is collected."""
@@ -119,5 +110,34 @@ class Chunks:
 
     def __del__(self) -> None:
         # A `for` loop drops its iterator when it is left; there is no other sign of a `break`.
-        if not self._done and self._feed is not None and not _finalizing():
-            self._finish(False)
+        feed = self._feed
+        if not self._done and feed is not None and not _finalizing():
+            self._done = True
+            stream: Any = self._stream
+            destroy = destroys(stream, self._destroy)
+            if destroy:
+                stream._life |= L_LEFT
+            collected_of(feed.runtime).leave(finish, (stream, feed, destroy, False))
+
+
+def has_ended(stream: Any) -> bool:
+    return bool(stream._r & (R_END_EMITTED | R_ABSENT))
+
+
+def destroys(stream: Any, wanted: bool) -> bool:
+    """Whether leaving the loop now destroys the stream."""
+    if not wanted or stream._life & L_DESTROYED or not stream._life & L_AUTO_DESTROY:
+        return False
+    # Who can still write may want to; and what waits to be written is not lost (Node drops it).
+    return not (has_ended(stream) and (stream._can_write() or stream._w_len))
+
+
+def finish(stream: Any, feed: Feed | None, destroy: bool, failed: bool) -> None:
+    """What the end of an iteration means for its stream."""
+    stream._life &= ~L_LEFT
+    destroy = destroys(stream, destroy)
+    if feed is not None:
+        feed.stop(failed or destroy)
+        collected_of(feed.runtime).over()
+    if destroy:
+        stream.destroy(None if has_ended(stream) else AbortError())

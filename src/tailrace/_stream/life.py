@@ -24,6 +24,7 @@ from .state import (
     L_EMIT_CLOSE,
     L_ERROR_EMITTED,
     L_GONE,
+    L_LEFT,
     L_SIGNAL,
     R_ABSENT,
     R_DEAD,
@@ -116,7 +117,7 @@ class Life(EventEmitter):
     @property
     def destroyed(self) -> bool:
         """Whether :meth:`destroy` was called, by the user or by itself."""
-        return bool(self._life & L_DESTROYED)
+        return bool(self._life & (L_DESTROYED | L_LEFT))
 
     @property
     def closed(self) -> bool:

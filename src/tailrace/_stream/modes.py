@@ -42,6 +42,13 @@ class ModeSide(ReadSide):
     # -- modes ----------------------------------------------------------------------------------
 
     def _resume(self) -> None:
+        reader: Any = getattr(self, '_framing', None)
+        if reader is not None and not reader.busy:
+            # A read helper that has its answer: its listener for 'readable' stays until the next
+            # tick, and would keep the data from flowing.
+            reader.rest()
+            if 'readable' not in self._events:
+                self._r &= ~R_LISTENING
         resume(self)
 
     def _pause(self) -> None:

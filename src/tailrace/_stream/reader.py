@@ -10,7 +10,7 @@ from typing import Any, Final
 from .. import _runtime
 from .._listeners import Listener
 from .._pause import Pause
-from ..errors import state_error
+from ..errors import BY_PEER, state_error
 from .state import (
     L_CLOSE_EMITTED,
     L_DESTROYED,
@@ -21,7 +21,7 @@ from .state import (
     R_READING,
 )
 
-__all__ = ['Reader', 'reader_of']
+__all__ = ['Reader', 'is_lost', 'reader_of']
 
 #: The source will call, and what it brings will be told: no need to ask for it.
 _ASKED: Final = R_READING | R_NEED_READABLE
@@ -84,10 +84,14 @@ class Reader(Pause):
             self._leaving = True
             _runtime.current().push(self._leave_nt, ())
 
-    def _leave_nt(self) -> None:
-        self._leaving = False
+    def rest(self) -> None:
+        """No call comes next: take the listeners away now."""
         if not self.busy:
             self._leave()
+
+    def _leave_nt(self) -> None:
+        self._leaving = False
+        self.rest()
 
     def _leave(self) -> None:
         stream = self._stream
@@ -133,6 +137,11 @@ class Reader(Pause):
             raise
         self.value = None
         return True
+
+
+def is_lost(stream: Any) -> bool:
+    """Whether the peer, or the way to it, ended the stream: what came before that can be read."""
+    return getattr(stream._error, 'code', None) in BY_PEER
 
 
 def reader_of(stream: Any) -> Reader:

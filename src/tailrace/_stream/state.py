@@ -39,6 +39,8 @@ L_ALLOW_HALF_OPEN: Final = 1 << 6
 L_GONE: Final = 1 << 7
 #: An AbortSignal would destroy it.
 L_SIGNAL: Final = 1 << 8
+#: An `async for` was left by dropping its iterator: it is destroyed by the next tick.
+L_LEFT: Final = 1 << 9
 
 # -- reading side -------------------------------------------------------------------------------
 R_OBJECT: Final = 1 << 0

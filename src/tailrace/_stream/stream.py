@@ -204,7 +204,8 @@ class Stream(TypedStream):
         if not self.destroyed:
             done = self._reading_is_over() and self._writing_is_over()
             error = None if done else AbortError('the stream was disposed before it was done')
-            if error is not None and not self.listener_count('error'):
+            if error is not None:
+                # Also where somebody listens: an `async for` that is just being left stops to.
                 self.once('error', _ignore)
             self.destroy(error)
         await self.wait_closed()
