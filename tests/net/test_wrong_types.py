@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tailrace import net
+from tailrace import EventEmitter, net, stream
 
 
 class Silent:
@@ -33,6 +33,12 @@ MAKE: dict[str, Callable[[], Any]] = {
     'Server': net.Server,
     'BlockList': net.BlockList,
     'SocketAddress': net.SocketAddress,
+    'Readable': lambda: stream.Readable(read=lambda *_: None),
+    'Writable': lambda: stream.Writable(write=lambda *given: given[-1]()),
+    'Duplex': lambda: stream.Duplex(read=lambda *_: None, write=lambda *given: given[-1]()),
+    'Transform': lambda: stream.Transform(transform=lambda *given: given[-1]()),
+    'PassThrough': stream.PassThrough,
+    'EventEmitter': EventEmitter,
 }
 #: Of these the failure that comes is the one that was given, or that of who is asked to run it.
 GIVEN = {'emit', 'destroy', 'iter_', 'set_error'}
@@ -46,7 +52,7 @@ ARITY = (
 def public(kind: str) -> list[str]:
     out = []
     for name in dir(MAKE[kind]()):
-        member = inspect.getattr_static(MAKE[kind], name, None)
+        member = inspect.getattr_static(type(MAKE[kind]()), name, None)
         callable_ = isinstance(member, (staticmethod, classmethod)) or callable(member)
         if not name.startswith('_') and name.islower() and callable_ and name not in GIVEN:
             out.append(name)
@@ -78,7 +84,13 @@ def test_wrong_types_have_a_code(kind: str, tmp_path: Any, monkeypatch: Any) -> 
                     try:
                         result = getattr(one, name)(*[value] * count)
                         if inspect.iscoroutine(result):
-                            result.close()
+                            started = asyncio.ensure_future(result)
+                            await asyncio.sleep(0)
+                            if not started.done():
+                                started.cancel()
+                            await asyncio.wait([started])
+                            if not started.cancelled() and started.exception():
+                                raise started.exception()
                     except Exception as error:
                         problem = accuse(error)
                         if problem is not None:
