@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -139,7 +140,8 @@ def test_gen12_an_exception_ends_the_program_with_its_traceback(tmp_path: Path, 
     text = f'def main():\n    {FAILS[what]}\n'
     for status, output, errors in both(tmp_path, text):
         assert (status, output) == (1, ''), errors
-        assert errors.splitlines()[-1] == 'ValueError: mine'
+        lines = [line for line in errors.splitlines() if line[:5] not in ('This ', 'To ha')]
+        assert lines[-1] == 'ValueError: mine'
         assert errors.count('ValueError: mine') == 1
 
 
@@ -147,7 +149,47 @@ def test_gen12_an_error_event_that_nobody_hears_ends_the_program(tmp_path: Path)
     text = 'def main():\n    net.create_server().listen(0, "192.0.2.1")\n'
     for status, _, errors in both(tmp_path, text):
         assert status == 1
-        assert 'listen EADDRNOTAVAIL 192.0.2.1' in errors.splitlines()[-1]
+        *_, error, who, how = errors.splitlines()
+        assert 'listen EADDRNOTAVAIL 192.0.2.1' in error
+        assert who == "This is the 'error' event of a Server, and nothing listens for it."
+        assert how == "To handle it: .on('error', listener)"
+
+
+RESET = """
+import socket, struct
+def main():
+    peer = socket.create_server(('127.0.0.1', 0))
+    sock = net.connect(peer.getsockname()[1], '127.0.0.1')
+    def reset():
+        accepted, _ = peer.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        accepted.close()
+        peer.close()
+    sock.on('connect', reset)
+"""
+
+
+def test_an_unheard_error_names_its_socket_and_shows_only_the_program(tmp_path: Path) -> None:
+    for status, _, errors in both(tmp_path, RESET):
+        assert status == 1
+        assert 'ECONNRESET' in errors
+        who = errors.splitlines()[-2]
+        ends = r'a Socket to 127\.0\.0\.1:\d+ from 127\.0\.0\.1:\d+, and nothing'
+        assert re.search(ends, who), errors
+        assert 'asyncio' not in errors
+        assert '_tick.py' not in errors
+
+
+def test_in_development_mode_it_also_tells_where_the_socket_was_made(tmp_path: Path) -> None:
+    file = tmp_path / 'program.py'
+    file.write_text(f'import tailrace\nfrom tailrace import net\n{RESET}tailrace.run(main)\n')
+    with running(['-X', 'dev', file]) as process:
+        _, errors = process.communicate(timeout=PATIENCE)
+    line = 1 + file.read_text().splitlines().index(
+        "    sock = net.connect(peer.getsockname()[1], '127.0.0.1')"
+    )
+    assert f'(made at {file}:{line})' in errors
+    assert '_tick.py' in errors  # all frames, for who develops the library
 
 
 def test_gen12_run_raises_the_very_exception(tmp_path: Path) -> None:

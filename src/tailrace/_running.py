@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _runtime
@@ -16,7 +17,6 @@ from ._runtime import Runtime
 
 if TYPE_CHECKING:
     import asyncio
-    from types import TracebackType
 
 __all__ = ['run', 'settled']
 
@@ -50,7 +50,9 @@ def run(
                 if isinstance(interrupt.__context__, asyncio.CancelledError):
                     _hide(interrupt)
                 raise
-    except BaseException:
+    except BaseException as error:
+        if error is runtime.failure and not sys.flags.dev_mode:
+            error.__traceback__ = of_the_program(error.__traceback__)
         # Nothing of the program runs any more, so it cannot close them itself.
         if runtime.engine is not None:
             runtime.engine.abandon()
@@ -76,6 +78,23 @@ def _hide(interrupt: KeyboardInterrupt) -> None:
 def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if not hasattr(error, _ORDERLY):
         sys.__excepthook__(kind, error, trace)
+
+
+def of_the_program(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this package and of asyncio.
+
+    An exception of a callback has passed a dozen of them, which say nothing about the program.
+    """
+    kept: list[TracebackType] = []
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get('__name__', '')
+        if name.partition('.')[0] not in (__name__.partition('.')[0], 'asyncio'):
+            kept.append(trace)
+        trace = trace.tb_next
+    after: TracebackType | None = None
+    for one in reversed(kept):
+        after = TracebackType(after, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return after
 
 
 async def _until_idle(runtime: Runtime, main: Any) -> Any:

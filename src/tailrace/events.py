@@ -286,9 +286,18 @@ class EventEmitter:
 
     def _unheard(self, args: tuple[Any, ...]) -> None:
         error = args[0] if args else None
-        if isinstance(error, BaseException):
-            raise error
-        raise UnhandledError(f"'error' without a listener: {shown(error)}", error)
+        if not isinstance(error, BaseException):
+            error = UnhandledError(f"'error' without a listener: {shown(error)}", error)
+        if not getattr(error, '__notes__', None):
+            error.add_note(
+                f"This is the 'error' event of {self._who()}, and nothing listens for it.\n"
+                "To handle it: .on('error', listener)"
+            )
+        raise error
+
+    def _who(self) -> str:
+        """This object, for who reads that its error went unheard."""
+        return f'a {type(self).__name__}'
 
     # -- asking -----------------------------------------------------------------------------
 

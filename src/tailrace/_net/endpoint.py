@@ -64,6 +64,7 @@ from .connecting import Connecting, check_plan
 from .idle import Idle
 from .introducing import check_introduction, introduce
 from .settings import Settings
+from .unheard import SHOW_ORIGIN, remember_ends, remember_origin
 
 __all__ = ['Endpoint']
 
@@ -96,6 +97,8 @@ class Endpoint(Duplex):
             options.get('writable') is not False,
         )
         init_socket_stream(self)
+        if SHOW_ORIGIN:
+            remember_origin(self)
         self._settings = Settings.of(options)
         self._block_list = checked_block_list(options.get('block_list'))
         self._take_onread(options.get('onread'))
@@ -154,9 +157,11 @@ class Endpoint(Duplex):
         return handle
 
     def _on_read_error(self, code: int) -> None:
+        remember_ends(self)
         self.destroy(system_error(code, 'read'))
 
     def _sink_error(self, code: int) -> Exception:
+        remember_ends(self)
         return system_error(code, 'write')
 
     def _take_onread(self, onread: Any) -> None:
@@ -288,6 +293,8 @@ class Endpoint(Duplex):
         # As in Node: a connect that raises for its options leaves the socket connecting.
         self._connecting = True
         plan = check_plan(options)
+        #: What it connects to, for who reads of a failure.
+        self._aim = plan.path or (plan.host, plan.port, plan.literal)
         self._settings = Settings.of(options, self._settings)
         block_list = checked_block_list(options.get('block_list')) or self._block_list
         introduction = check_introduction(options.get('proxy_protocol'))

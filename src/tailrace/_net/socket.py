@@ -33,6 +33,7 @@ from .leaving import Patience
 from .options import CONNECT_OPTIONS, connect_call, socket_call
 from .settings import Settings, keep_alive
 from .typed_socket import TypedSocket
+from .unheard import place, told_of
 
 if TYPE_CHECKING:
     from .._addr import BlockList
@@ -486,8 +487,8 @@ class Socket(TypedSocket):
         else:
             state = 'ended by the peer' if self._r & R_ENDED else 'reading'
         return {
-            'peer': _place(self._name(True)),
-            'local': _place(self._name(False)),
+            'peer': place(self._name(True)),
+            'local': place(self._name(False)),
             'state': state,
             'queued': self.writable_length,
             'unread': self.readable_length,
@@ -506,6 +507,9 @@ class Socket(TypedSocket):
         if server is None or not server._connection_failed(self, error):
             super()._unheard(args)
 
+    def _who(self) -> str:
+        return told_of(self)
+
     def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
         server = self._server
         too_late = event == 'error' or bool(self._life & L_DESTROYED)
@@ -520,7 +524,7 @@ class Socket(TypedSocket):
         elif handle is not None:
             words.append(f'fd={handle.fd}')
             if self.remote_address is not None:
-                words.append(f'{_place(self._name(False))} -> {_place(self._name(True))}')
+                words.append(f'{place(self._name(False))} -> {place(self._name(True))}')
         words.append(f'{self.ready_state}, {describe(self)}')
         return f'<{" ".join(words)}>'
 
@@ -613,13 +617,6 @@ class Socket(TypedSocket):
         remoteAddress = remote_address
         remotePort = remote_port
         remoteFamily = remote_family
-
-
-def _place(name: Any) -> str:
-    if name is None:
-        return '?'
-    host, port, family = name
-    return f'[{host}]:{port}' if family == 'IPv6' else f'{host}:{port}'
 
 
 @overload
