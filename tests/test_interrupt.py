@@ -1,4 +1,4 @@
-"""Ctrl-C at a terminal: what a user sees, what the shell gets, what a caller of run() may rely on."""
+"""Ctrl-C at a terminal: what a user and the shell see, what a caller of run() may rely on."""
 
 from __future__ import annotations
 
