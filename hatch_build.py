@@ -67,6 +67,8 @@ MODULES = (
     '_handles/listen',
     '_handles/fdpass',
     '_handles/proxied',
+    '_net/limiter',
+    '_net/guard',
 )
 
 SETUP = """

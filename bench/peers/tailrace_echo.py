@@ -12,9 +12,13 @@ import tailrace
 from tailrace import net
 
 
-def run(description: str, on_connection: Callable[[Any], Any]) -> None:
+def run(
+    description: str,
+    on_connection: Callable[[Any], Any],
+    create: Callable[[], Any] = net.create_server,
+) -> None:
     options = _command_line.parse(description)
-    server = net.create_server()
+    server = create()
     server.on('connection', on_connection)
     server.listen(options.port, '127.0.0.1', lambda: _command_line.ready(server.address()['port']))
     if options.uvloop:

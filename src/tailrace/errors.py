@@ -315,6 +315,8 @@ _STATE: dict[str, tuple[str, type[Exception] | tuple[type[Exception], ...] | Non
     ),
     'ERR_SOCKET_CONNECTION_TIMEOUT': ('the socket could not be connected in time', TimeoutError),
     'ERR_SOCKET_HANDLE_ADOPTED': ('this bound socket belongs to a server or socket now', None),
+    'ERR_SOCKET_QUEUE_LIMIT': ('too many bytes wait in this connection', None),
+    'ERR_SOCKET_READ_RATE': ('the peer sends too slowly', None),
     'ERR_IP_BLOCKED': ('the address is blocked by the block list', PermissionError),
     'ERR_STREAM_WRITE_AFTER_END': ('write after end', None),
     'ERR_STREAM_DESTROYED': ('the stream was destroyed', ConnectionError),

@@ -340,7 +340,7 @@ def test_the_socket_object_is_made_once_and_owns_then(pair: Pair) -> None:
     assert pair.ours.family == socket.AF_UNIX
     assert pair.ours.type == socket.SOCK_STREAM
     assert pair.ours.proto == 0
-    first, second = pair.ours.getsockopt, pair.ours.getsockname
+    first, second = pair.ours.getsockopt, pair.ours.gettimeout
     assert first.__self__ is second.__self__
     sock = first.__self__
     assert type(sock) is socket.SocketType
@@ -356,7 +356,7 @@ def test_the_socket_object_is_made_once_and_owns_then(pair: Pair) -> None:
 
 
 def test_every_other_name_is_the_sockets(pair: Pair) -> None:
-    for name in ('connect_ex', 'getpeername', 'recvmsg', 'setblocking', 'settimeout'):
+    for name in ('connect_ex', 'gettimeout', 'recvmsg', 'setblocking', 'settimeout'):
         assert getattr(pair.ours, name).__self__ is pair.ours.getsockopt.__self__
     assert not hasattr(pair.ours, 'nonsense')
     pair.ours.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -371,7 +371,7 @@ def test_a_connection_of_a_socket_object_shares_its_descriptor() -> None:
     raw = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM)
     ours = kernel.Connection(raw)
     assert ours.fileno() == raw.fileno()
-    assert ours.getsockname.__self__ is raw
+    assert ours.getsockopt.__self__ is raw
     ours.close()
     assert raw.fileno() == -1
     assert raised(kernel.Connection, raw)[0] is ValueError
@@ -413,6 +413,37 @@ def test_shutdown(pair: Pair) -> None:
         connection = kernel.Connection(os.dup(alone.fileno()))
         assert raised(connection.shutdown, socket.SHUT_WR) == (OSError, errno.ENOTCONN)
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ('host', 'other'), [('127.0.0.1', '127.0.0.1'), ('::1', '::1'), ('::', '127.0.0.1')]
+)
+def test_addresses_are_those_of_the_socket_module(host: str, other: str) -> None:
+    try:
+        family = socket.AF_INET6 if ':' in host else socket.AF_INET
+        server = socket.create_server((host, 0), family=family, dualstack_ipv6=host == '::')
+    except OSError:
+        pytest.skip('this machine has no IPv6')
+    with server, socket.create_connection((other, server.getsockname()[1])):
+        ours = kernel.accept(server)
+        raw = socket.socket(fileno=os.dup(ours.fileno()))
+        with raw:
+            assert ours.getpeername() == raw.getpeername()
+            assert ours.getsockname() == raw.getsockname()
+        ours.close()
+        assert raised(ours.getpeername) == (OSError, errno.EBADF)
+        assert raised(ours.getsockname) == (OSError, errno.EBADF)
+
+
+def test_addresses_of_other_families_are_asked_of_the_socket(tmp_path: Path) -> None:
+    where = str(tmp_path / 's')
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(where)
+        server.listen()
+        client.connect(where)
+        ours = kernel.accept(server)
+        assert (ours.getsockname(), ours.getpeername()) == (where, '')
+        ours.close()
 
 
 # -- accept -------------------------------------------------------------------------------------

@@ -91,6 +91,8 @@ def _pack_socket(sock: Endpoint, keep_open: bool) -> Parcel | None:
         sock._give_up()
         parcel = Parcel(about, handle.fd, handle.close)
         parcel.handle = handle
+        if server is not None:
+            server._let_go(sock)
     parcel.server = server
     return parcel
 

@@ -6,8 +6,8 @@
  * wait (bench/experiments/README.md). This file makes the same calls. It is an option: without it
  * the handles use `socket` and `select`, with the same results (`calls.py` decides, at import).
  *
- * It refuses to know events, limits, what an errno means to a connection, and addresses: all that
- * is in Python, once, for both ways. Whatever else a socket can be asked for is answered by a
+ * It refuses to know events, limits, and what an errno means to a connection: all that is in
+ * Python, once, for both ways. Whatever else a socket can be asked for is answered by a
  * socket object that a Connection makes when it is first asked.
  *
  * The interpreter lock (GIL) is kept during calls on non-blocking descriptors that copy no more
@@ -21,10 +21,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -60,8 +62,8 @@
 /* What a Connection does not do itself: attributes of its socket object. */
 #define FORWARDED(what) \
     what(0, "family"), what(1, "type"), what(2, "proto"), what(3, "connect_ex"), \
-    what(4, "getpeername"), what(5, "getsockname"), what(6, "getsockopt"), \
-    what(7, "gettimeout"), what(8, "recvmsg"), what(9, "setblocking"), what(10, "settimeout")
+    what(4, "getsockopt"), what(5, "gettimeout"), what(6, "recvmsg"), what(7, "setblocking"), \
+    what(8, "settimeout")
 #define NAME_OF(index, name) name
 static const char *const forwarded[] = {FORWARDED(NAME_OF)};
 enum { NAMES = sizeof forwarded / sizeof *forwarded };
@@ -69,7 +71,7 @@ enum { NAMES = sizeof forwarded / sizeof *forwarded };
 typedef struct {
     PyTypeObject *connection;
     PyObject *socket; /* the class socket.SocketType */
-    PyObject *names[NAMES], *close, *sendmsg, *setsockopt;
+    PyObject *names[NAMES], *close, *getpeername, *getsockname, *sendmsg, *setsockopt;
 } State;
 
 /* Owns a connected, non-blocking descriptor; or holds the socket object that owns it. */
@@ -285,6 +287,39 @@ static PyObject *connection_setsockopt(PyObject *op, PyObject *const *args, Py_s
     Py_RETURN_NONE;
 }
 
+/* An IP address as the socket module gives it; that of another family is forwarded. A socket object
+ * made only to be asked for one costs five system calls. */
+static PyObject *name_of(PyObject *op, PyObject *name,
+                         int (*ask)(int, struct sockaddr *, socklen_t *)) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage room;
+    } at;
+    socklen_t size = sizeof at;
+    char text[INET6_ADDRSTRLEN];
+    if (ask(((Connection *)op)->fd, &at.any, &size) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    if (size >= sizeof at.v4 && at.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &at.v4.sin_addr, text, sizeof text);
+        return Py_BuildValue("si", text, (int)ntohs(at.v4.sin_port));
+    }
+    if (size >= sizeof at.v6 && at.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &at.v6.sin6_addr, text, sizeof text);
+        return Py_BuildValue("siII", text, (int)ntohs(at.v6.sin6_port),
+                             (unsigned)ntohl(at.v6.sin6_flowinfo), (unsigned)at.v6.sin6_scope_id);
+    }
+    return forward_call(op, name, NULL, 0);
+}
+
+static PyObject *connection_getpeername(PyObject *op, PyObject *Py_UNUSED(nothing)) {
+    return name_of(op, state_of(op)->getpeername, getpeername);
+}
+
+static PyObject *connection_getsockname(PyObject *op, PyObject *Py_UNUSED(nothing)) {
+    return name_of(op, state_of(op)->getsockname, getsockname);
+}
+
 static PyObject *connection_shutdown(PyObject *op, PyObject *how) {
     int value;
     if (!as_int(how, &value)) return NULL;
@@ -344,6 +379,8 @@ static PyMethodDef connection_methods[] = {
     METHOD(send),
     METHOD(sendmsg),
     METHOD(setsockopt),
+    {"getpeername", connection_getpeername, METH_NOARGS, NULL},
+    {"getsockname", connection_getsockname, METH_NOARGS, NULL},
     {"shutdown", connection_shutdown, METH_O, NULL},
     {"fileno", connection_fileno, METH_NOARGS, NULL},
     {"close", connection_close, METH_NOARGS, NULL},
@@ -488,6 +525,8 @@ static int kernel_exec(PyObject *module) {
     state->socket = PyObject_GetAttrString(socket, "SocketType");
     Py_DECREF(socket);
     state->close = PyUnicode_InternFromString("close");
+    state->getpeername = PyUnicode_InternFromString("getpeername");
+    state->getsockname = PyUnicode_InternFromString("getsockname");
     state->sendmsg = PyUnicode_InternFromString("sendmsg");
     state->setsockopt = PyUnicode_InternFromString("setsockopt");
     for (int index = 0; index < NAMES; index++) {
@@ -511,6 +550,8 @@ static int kernel_clear(PyObject *module) {
     Py_CLEAR(state->connection);
     Py_CLEAR(state->socket);
     Py_CLEAR(state->close);
+    Py_CLEAR(state->getpeername);
+    Py_CLEAR(state->getsockname);
     Py_CLEAR(state->sendmsg);
     Py_CLEAR(state->setsockopt);
     for (int index = 0; index < NAMES; index++) Py_CLEAR(state->names[index]);

@@ -30,6 +30,8 @@ __all__ = ['GONE', 'Failing', 'check_policy', 'is_ours', 'leaves', 'logger', 'pl
 
 #: What a coroutine meets that goes on using a socket after it was destroyed: no news to anybody.
 GONE: Final = frozenset({'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'})
+#: The limits on what a peer does: an attack must not fill the log.
+_OVER_A_LIMIT: Final = frozenset({'ERR_SOCKET_QUEUE_LIMIT', 'ERR_SOCKET_READ_RATE'})
 _PACKAGE = __name__.partition('.')[0] + '.'
 #: Seconds: failures to accept are logged once, and again after this much time.
 _QUIET: Final = 1.0
@@ -73,7 +75,7 @@ def _ended_by_peer(error: BaseException, sock: Any) -> bool:
         return False
     for one in leaves(error):
         code = getattr(one, 'code', None)
-        if one is sock.errored and code in BY_PEER:
+        if one is sock.errored and (code in BY_PEER or code in _OVER_A_LIMIT):
             continue  # and not that of another socket, such as a proxy's upstream
         if isinstance(one, EOFError) and getattr(sock, '_r', 0) & R_ENDED:
             continue

@@ -42,11 +42,20 @@ UNIX: Final = 'unix:'
 _QUIET: Final = 1.0
 
 
+class Ends(Record):
+    """What 'drop' carries: as Node's record where Node has the reason, its only one."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: str) -> Any:
+        return 'maxConnections' if key == 'reason' else super().__missing__(key)
+
+
 def ends_of(handle: StreamHandle) -> Record | None:
     """Both addresses of a connection, for 'drop' and 'reject'; None if it has none (Unix)."""
     if handle.kind == 'pipe' and handle.get_peer_name() is None:
         return None
-    out = Record()
+    out = Ends()
     for side, name in (('local', handle.get_sock_name()), ('remote', handle.get_peer_name())):
         # The peer may have reset it already: then the kernel knows no name any more.
         out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name or (None,) * 3

@@ -23,7 +23,6 @@ from . import channels
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
-from .proxied import ends_of
 from .settings import keep_alive
 from .socket import Socket
 from .typed_server import TypedServer
@@ -60,8 +59,12 @@ class Server(TypedServer):
     False), ``pause_on_connect`` (default False), ``no_delay`` (default True), ``keep_alive``
     (default False), ``keep_alive_initial_delay`` (ms, default 0), ``high_water_mark`` (bytes,
     default 65536), ``block_list``, ``max_connections`` (default None: no limit), ``linger`` (ms,
-    default 2000; see below). They are attributes too; changing one affects later connections.
-    ``on_error`` (default None) is the policy for a connection that fails, see :meth:`on_error`.
+    default 2000; see below), and the limits, all off by default and described where they are
+    attributes: ``max_connections_per_address``, ``max_connections_per_network``,
+    ``max_rate_per_address``, ``max_rate_per_network``, ``max_accept_rate``, ``max_queued_bytes``,
+    ``min_read_rate``, ``min_read_window``. They are attributes too; changing one affects later
+    connections. ``on_error`` (default None) is the policy for a connection that fails, see
+    :meth:`on_error`.
 
     Behind a balancer: ``proxy_protocol='required'`` (default 'off') reads a header of the PROXY
     protocol, version 1 or 2, before a connection is presented, whose addresses are the client's
@@ -81,11 +84,14 @@ class Server(TypedServer):
     was written for 30 s is given up. Handlers that are no coroutine functions keep Node's rule: the
     connection stays until somebody ends it.
 
-    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; for ``proxy_from`` also ERR_MISSING_ARGS,
-    ERR_INVALID_ADDRESS, ERR_OUT_OF_RANGE.
+    Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; for ``proxy_from`` also
+    ERR_MISSING_ARGS, ERR_INVALID_ADDRESS.
 
     Events: 'listening', 'connection' (socket), 'drop' (data), 'reject' (data), 'error' (error),
-    'close'.
+    'close'. 'drop': a connection was closed because of a limit. ``data.reason`` is the option that
+    did it, in Node's spelling ('maxConnections', 'maxRatePerAddress' …); the other fields are
+    ``local_address``, ``local_port``, ``local_family`` and the same of ``remote``. On a Unix socket
+    there are no addresses, and ``data`` is None for 'maxConnections', as in Node.
     """
 
     allow_half_open: bool = False
@@ -153,6 +159,7 @@ class Server(TypedServer):
         self._init_serving()
         self._init_failing(opts.get('on_error'))
         self._init_proxied(opts)
+        self._init_guarded(opts)
         linger = opts.get('linger')
         if linger is not None:
             self.linger = milliseconds('options.linger', linger)
@@ -272,6 +279,8 @@ class Server(TypedServer):
             handle.unref()
         if self._arrivals is not None:
             self._arrivals.hold_back()
+        if self._held_back:
+            handle.pause()
 
     def _failed(self, attempt: Listening, error: Exception) -> None:
         self._pending.discard(attempt)
@@ -313,12 +322,13 @@ class Server(TypedServer):
 
     def _incoming(self, handle: StreamHandle, header: ProxyHeader | None = None) -> Socket | None:
         """A connection was accepted, or has its header now; None: it has come to no socket."""
+        guard = self._guard
         if header is None:
+            if guard is not None:
+                guard.accepted()
             limit = self._max_connections
             if limit is not None and self._connections >= limit:
-                data = ends_of(handle)
-                handle.close()
-                self._announce('drop', data)
+                self._drop(handle, 'maxConnections')
                 return None
             if self._headers is not None:
                 self._headers.take(handle)
@@ -326,6 +336,13 @@ class Server(TypedServer):
         try:
             if self.block_list is not None and self._blocked(handle):
                 return None
+            if guard is not None and (reason := guard.arrived(handle)) is not None:
+                self._drop(handle, reason)
+                return None
+        except BaseException:  # an attribute was set to something unusable
+            handle.close()
+            raise
+        try:
             if self.no_delay is not self._handed_down:
                 handle.set_no_delay(bool(self.no_delay))
             if self.keep_alive:
@@ -334,12 +351,16 @@ class Server(TypedServer):
             sock = self._connection(
                 handle, mark if type(mark) is int and mark >= 0 else self._mark()
             )
-        except BaseException:  # an attribute was set to something unusable
+        except BaseException:  # as above
             handle.close()
+            if guard is not None:
+                guard.undo()
             raise
         self._connections += 1
         if header is not None:
             sock._proxy_header = header
+        if guard is not None:
+            guard.keep(sock)
         if self._on_count is not None:
             self._on_count()
         if channels.server_socket.subscribers:
@@ -401,23 +422,11 @@ class Server(TypedServer):
             elif not self._connection_failed(None, error):
                 raise
 
-    def _blocked(self, handle: StreamHandle) -> bool:
-        peer = handle.get_peer_name()
-        if peer is None or self.block_list is None:
-            return False
-        if not self.block_list.check(peer[0], peer[2].lower()):
-            return False
-        # Closing at once, without a word to the program, is Node's way; 'reject' is ours.
-        data = ends_of(handle) if self.listener_count('reject') else None
-        handle.close()
-        if data is not None:
-            data['reason'] = 'blockList'
-            self._announce('reject', data)
-        return True
-
     def _connection_closed(self, sock: Socket) -> None:
         self._connections -= 1
         self._sockets.pop(sock, None)
+        if self._guard is not None:
+            self._guard.closed(sock)
         if self._leavers is not None:
             self._leavers.drop(sock)
         if self._on_count is not None:

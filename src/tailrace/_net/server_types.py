@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     #: The count is None after an error.
     OnCount: TypeAlias = Callable[[Exception | None, Any], object] | OnDone
 
-__all__ = ['OnConnection', 'OnCount', 'OnFailure', 'ServerOptions']
+__all__ = ['OnConnection', 'OnCount', 'OnFailure', 'RateLimit', 'ServerOptions']
+
+#: A number a second, or a count in so many ms.
+RateLimit: TypeAlias = 'float | tuple[float, Duration]'
 
 
 class ServerOptions(TypedDict, total=False):
@@ -38,7 +41,15 @@ class ServerOptions(TypedDict, total=False):
     keep_alive: bool | None
     keep_alive_initial_delay: Duration | None
     linger: Duration | None
+    max_accept_rate: RateLimit | None
     max_connections: float | None
+    max_connections_per_address: float | None
+    max_connections_per_network: float | None
+    max_queued_bytes: float | None
+    max_rate_per_address: RateLimit | None
+    max_rate_per_network: RateLimit | None
+    min_read_rate: float | None
+    min_read_window: Duration | None
     no_delay: bool | None
     on_error: OnFailure | Literal['log', 'raise'] | None
     pause_on_connect: bool | None

@@ -18,8 +18,8 @@ from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
 from .failing import GONE, is_ours, leaves
+from .guarded import LOOPS, Guarded
 from .leaving import LINGER, Leavers, has_ended, is_left
-from .proxied import Proxied
 
 if TYPE_CHECKING:
     from .listening import Listening
@@ -29,7 +29,7 @@ __all__ = ['Connections', 'Serving']
 
 
 @node_names
-class Serving(Proxied):
+class Serving(Guarded):
     """The part of :class:`Server` that deals with coroutines; not used by itself."""
 
     #: The event whose listeners are the handlers of connections.
@@ -337,12 +337,7 @@ class Arrivals:
 
     def hold_back(self) -> None:
         """Accept if and only if somebody waits."""
-        handle = self._server._handle
-        if handle is not None:
-            if self._waiting or self._for_listeners():
-                handle.resume()
-            else:
-                handle.pause()
+        self._server._hold_back(LOOPS, not (self._waiting or self._for_listeners()))
 
     def offer(self, sock: Socket) -> None:
         """A connection was accepted."""
