@@ -125,6 +125,9 @@ class Runtime(Ticks):
         """Bind to ``loop`` and start what was waiting for one."""
         self.loop = loop
         loop._tailrace_runtime = self  # type: ignore[attr-defined]
+        clock: Any = getattr(loop, '_tailrace_clock', None)
+        if clock is not None and not self.frozen:
+            self.clock = clock
         waiting, self._waiting = self._waiting, []
         for start in waiting:
             start(loop)

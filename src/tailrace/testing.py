@@ -4,7 +4,8 @@
   splitting, short writes, a cut, a reset or an end after n bytes. :func:`tcp_pair` and
   :func:`unix_pair` are the same over the kernel, :func:`memory_pair` two plain Duplex streams.
 - :class:`Trace`: records events.
-- :class:`FakeClock`: timers go by a time that the test moves.
+- :class:`FakeClock`: timers go by a time that the test moves. :class:`VirtualTimeLoop`: an event
+  loop on which waiting takes no time, asyncio's own timers included.
 - :func:`check_duplex`: the contract of a Duplex, to be run against a stream class of your own.
 """
 
@@ -14,6 +15,7 @@ from ._testing.contract import CLAUSES, check_duplex
 from ._testing.faults import Faults
 from ._testing.pairs import socket_pair, tcp_pair, unix_pair
 from ._testing.trace import Event, Trace
+from ._testing.virtual import VirtualTimeLoop
 
 __all__ = [
     'CLAUSES',
@@ -21,6 +23,7 @@ __all__ = [
     'FakeClock',
     'Faults',
     'Trace',
+    'VirtualTimeLoop',
     'check_duplex',
     'memory_pair',
     'socket_pair',

@@ -92,7 +92,7 @@ class StreamHandle(Handle, Protocol):
     bytes_written: int
     write_queue_size: int
     reading: bool
-    #: Switched on by who wants to know: then ``active_at`` is the time.monotonic() of the last read
+    #: Switched on by who wants to know: then ``active_at`` is the runtime's clock at the last read
     #: or progress of a write. Off, no clock is read.
     stamping: bool
     active_at: float

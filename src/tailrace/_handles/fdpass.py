@@ -14,7 +14,6 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Any, Final
 
 from .._runtime import Runtime
@@ -133,7 +132,7 @@ class FdPipe(Pipe):
             return
         self.bytes_read += len(data)
         if self.stamping:
-            self.active_at = monotonic()
+            self.active_at = self.runtime.clock()
         if self.on_read(data) is False:
             self.read_stop()
 

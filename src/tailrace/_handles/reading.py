@@ -10,7 +10,6 @@ import errno
 import sys
 import warnings
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
 
 from .._runtime import Runtime
@@ -211,7 +210,7 @@ class Receiver(Watched):
             _keep_memory()
         self.bytes_read += size
         if self.stamping:
-            self.active_at = monotonic()
+            self.active_at = self.runtime.clock()
         if self.on_read(data) is False:
             self.read_stop()
 
@@ -239,7 +238,7 @@ class Receiver(Watched):
             return
         self.bytes_read += size
         if self.stamping:
-            self.active_at = monotonic()
+            self.active_at = self.runtime.clock()
         if self.on_buffer(size, buf) is False:
             self.read_stop()
         ask = self.buffer

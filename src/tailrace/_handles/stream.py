@@ -17,7 +17,6 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
 
 from . import DONE, PENDING
@@ -70,7 +69,7 @@ class Stream(Receiver):
             sent = 0
         else:
             if self.stamping:
-                self.active_at = monotonic()
+                self.active_at = self.runtime.clock()
         self.bytes_written += size
         if sent == size:
             return DONE
@@ -108,7 +107,7 @@ class Stream(Receiver):
                 if count < wanted:
                     break
             if sent and self.stamping:
-                self.active_at = monotonic()
+                self.active_at = self.runtime.clock()
         self.bytes_written += size
         if self._pending is None and sent == size:
             return DONE
@@ -166,7 +165,7 @@ class Stream(Receiver):
             pending.took(sent)
             self.write_queue_size -= sent
             if self.stamping:
-                self.active_at = monotonic()
+                self.active_at = self.runtime.clock()
         self._finish_writes(pending)
 
     def _finish_writes(self, pending: Pending) -> None:
