@@ -723,7 +723,11 @@ def test_a_cancelled_handshake_leaves_nothing(run: Any, certs: Certificates) -> 
         sock = await net.connect(port_of(server), '127.0.0.1')
         for attempt in (
             sock.start_tls(server_hostname='localhost', ca=certs.ca),
-            tls.start_tls(await net.connect(port_of(server), '127.0.0.1'), ca=certs.ca),
+            tls.start_tls(
+                await net.connect(port_of(server), '127.0.0.1'),
+                server_hostname='localhost',
+                ca=certs.ca,
+            ),
         ):
             task = asyncio.ensure_future(attempt)
             for _ in range(3):

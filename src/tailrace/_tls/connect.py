@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._coerce import absent
 from .._names import merge_options
 from .._net.options import CONNECT_OPTIONS, SOCKET_OPTIONS, is_pipe_name
 from .._validate import bad_value, is_mapping, milliseconds
@@ -41,10 +40,12 @@ def connect(*args: Any, **keywords: Any) -> TLSSocket:
     own = {name: value for name, value in rest.items() if name not in _ONLY_CONNECT}
     sock = TLSSocket.__new__(TLSSocket)
     sock._start(rules, own)
-    if rules.servername is None:
-        sock._host = host if isinstance(host, str) and host else None if socket else 'localhost'
-        if not absent(rest.get('path')):
-            sock._host = host if isinstance(host, str) and host else 'localhost'
+    named = host if isinstance(host, str) and host else None
+    # As in Node; a name that nobody gave is not sent (SNI) over a given socket.
+    sock._host = rules.servername or named or 'localhost'
+    if rules.servername is None and named is None and socket is not None:
+        sock._sni = ''
+    sock._prepared = sock._client_engine()
     if callback is not None:
         sock.once('secureConnect', callback)
     if timeout:

@@ -21,7 +21,8 @@ class Engine:
     """A connection's TLS state. After an error (``ssl.SSLError``) only ``outgoing`` is of use."""
 
     __slots__ = (
-        '_in', '_out', '_read', '_write', 'closed_by_peer', 'closing', 'object', 'secure',
+        '_in', '_out', '_read', '_write', 'checked', 'closed_by_peer', 'closing', 'context', 'mode',
+        'object', 'secure',
     )  # fmt: skip
 
     def __init__(
@@ -30,7 +31,13 @@ class Engine:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(self._in, self._out, server, hostname, session)
         self._read, self._write = self.object.read, self.object.write
-        #: Whether the handshake is complete.
+        # As they are now: a context may be changed later, which is without effect here.
+        self.context = context
+        self.mode = context.verify_mode
+        #: The name that OpenSSL compares with the certificate, or None.
+        self.checked = hostname if context.check_hostname else None
+        #: Whether the handshake is complete and the peer accepted; the owner says so. Before that
+        #: no plaintext passes in either direction.
         self.secure = False
         #: Whether our close_notify was made, and whether the peer's was read.
         self.closing = False
@@ -41,12 +48,11 @@ class Engine:
         self._in.write(data)
 
     def handshake(self) -> bool:
-        """Go on with the handshake; True when it is complete."""
+        """Go on with the handshake; True when OpenSSL has completed it."""
         try:
             self.object.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        self.secure = True
         return True
 
     def receive(self) -> bytes:

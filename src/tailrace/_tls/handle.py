@@ -236,6 +236,8 @@ class TLSHandle:
 
     def _received(self, data: bytes) -> object:
         engine = self.engine
+        if self._failed:
+            return None
         if engine is None:
             first = self._first = self._first + data if self._first else data
             engine = self._owner._tls_begin(first)

@@ -17,7 +17,7 @@ from .engine import Engine
 from .failures import refused_option
 from .handle import TLSHandle
 from .peer import certificate_of, cipher_of, own_certificate
-from .rules import Rules, trace_message
+from .rules import Rules
 
 __all__ = ['Known']
 
@@ -30,10 +30,19 @@ class Known(Socket):
     _engine: Engine | None = None
     _secured = False
     _host: str | None = None
+    _sni: str | None = None
     _chosen: SecureContext | None = None
+    _key_context: SecureContext | None = None
+    _traced = False
+    #: A client's engine before there is a connection.
+    _prepared: Engine | None = None
     _authorized = False
     _authorization_error: Any = None
     _servername: str | None = None
+
+    def _client_engine(self) -> Engine:
+        """A client's engine; raises what is wrong with the name or session."""
+        raise NotImplementedError
 
     # -- what is known ----------------------------------------------------------------------------
 
@@ -44,14 +53,19 @@ class Known(Socket):
 
     @property
     def authorized(self) -> bool:
-        """Whether the peer's certificate was verified."""
+        """Whether the peer was verified: its certificate, of a server also that it is for the host.
+
+        Never True where nothing was verified, whatever the options were.
+        """
         return self._authorized
 
     @property
     def authorization_error(self) -> str | None:
         """Why it was not, as Node's code; None if it was, or nothing was asked for.
 
-        With ``reject_unauthorized=False`` nothing is verified: 'ERR_TLS_UNVERIFIED'.
+        With ``reject_unauthorized=False``, or an ``ssl.SSLContext`` with CERT_NONE, the chain is
+        not verified: 'ERR_TLS_UNVERIFIED', or what is wrong with the name. Without a certificate it
+        is 'UNABLE_TO_GET_ISSUER_CERT'.
         """
         return self._authorization_error  # type: ignore[no-any-return]
 
@@ -93,7 +107,7 @@ class Known(Socket):
 
     def get_certificate(self) -> Record | None:
         """The own certificate, in the same form; None without one."""
-        context = self._chosen or self._rules.context
+        context = self._chosen or self._key_context or self._rules.context
         found = own_certificate(context._own)
         return found or None
 
@@ -118,12 +132,22 @@ class Known(Socket):
         return None if self._engine is None else self._engine.object.session
 
     def set_session(self, session: ssl.SSLSession) -> None:
-        """Resume this session; before the connection is made. Raises ERR_INVALID_ARG_TYPE."""
+        """Resume this session; before the connection is made.
+
+        It has to be of a connection with the same context, protocols and rule about the peer's
+        certificate. Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE if it is another's, and
+        ERR_TLS_OPTION_UNSUPPORTED if it is too late.
+        """
         if not isinstance(session, ssl.SSLSession):
             bad_type('session', 'what get_session() gave', session)
-        self._rules.session = session
-        if self._engine is not None:
-            self._engine.object.session = session
+        if self._engine is not None or self._rules.server_side:
+            raise refused_option('set_session()', 'it is for clients, before the handshake')
+        before, self._rules.session = self._rules.session, session
+        try:
+            self._prepared = self._client_engine()
+        except ValueError:
+            self._rules.session = before
+            raise
 
     def is_session_reused(self) -> bool:
         """Whether an earlier session was resumed."""
@@ -147,19 +171,33 @@ class Known(Socket):
         return engine.object.get_channel_binding('tls-unique') if first else None
 
     def set_servername(self, name: str) -> None:
-        """The host name to ask for, before the handshake. Raises ERR_INVALID_ARG_TYPE."""
+        """The host name to ask for (SNI), before the handshake; '' asks for none.
+
+        The certificate is compared with the host that was given before, as in Node. Raises
+        ERR_INVALID_ARG_TYPE, ERR_TLS_SNI_FROM_SERVER, ERR_TLS_OPTION_UNSUPPORTED if it is too late.
+        """
         if self._rules.server_side:
             raise state_error('ERR_TLS_SNI_FROM_SERVER', 'a server cannot ask for a name')
-        self._host = check_str('name', name)
-        if self._engine is not None and not self._secured:
-            self._engine.object.server_hostname  # noqa: B018  (ssl cannot change it later)
+        check_str('name', name)
+        if self._engine is not None:
             raise refused_option('set_servername()', 'the handshake has begun')
+        self._sni = name
+        self._prepared = self._client_engine()
 
     def set_key_cert(self, context: Any) -> None:
-        """Of a server's socket: the context to use, before the ClientHello has come."""
-        if self._engine is not None:
-            raise refused_option('set_key_cert()', 'the handshake has begun')
-        self._rules.context = self._rules.fitted(create_secure_context(context))
+        """Of a server's socket, before the ClientHello has come: another certificate and key.
+
+        Only of this connection. Whom it trusts stays as it was, unless a ready ``ssl.SSLContext``
+        is given, or was given to the server: then ``context`` is used as a whole. Raises what
+        ``create_secure_context`` raises, ERR_TLS_OPTION_UNSUPPORTED if it is too late.
+        """
+        rules = self._rules
+        if self._engine is not None or not rules.server_side:
+            raise refused_option('set_key_cert()', 'it is for servers, before the ClientHello')
+        made, known = create_secure_context(context), rules.context
+        if made._ready is None and known._ready is None:
+            made = known._with_own(made)
+        self._key_context = rules.fitted(made)
 
     def set_max_send_fragment(self, size: int) -> bool:
         """Records of at most ``size`` bytes, 512 to 16384; False if it is out of range."""
@@ -185,9 +223,15 @@ class Known(Socket):
         raise refused_option('get_tls_ticket()', 'a session is an opaque object in Python')
 
     def enable_trace(self) -> None:
-        """Print each TLS message on stderr from now on; of all sockets with this context."""
-        context = (self._chosen or self._rules.context).for_role(self._rules.server_side)
-        context._msg_callback = trace_message  # type: ignore[attr-defined]
+        """Print each TLS message of this connection on stderr; before the handshake.
+
+        Raises ERR_TLS_OPTION_UNSUPPORTED when it has begun, and with an ``ssl.SSLContext``.
+        """
+        if self._engine is not None or self._rules.context._ready is not None:
+            raise refused_option('enable_trace()', 'it is for the time before the handshake')
+        self._traced = True
+        if not self._rules.server_side:
+            self._prepared = self._client_engine()
 
     if TYPE_CHECKING:  # Node's spellings; see node_names
         authorizationError = authorization_error

@@ -6,7 +6,6 @@ Checked once, when they are given. What ``ssl`` cannot do is refused here (see a
 from __future__ import annotations
 
 import ssl
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,11 +19,13 @@ from .._validate import (
     check_str,
     milliseconds,
 )
-from .context import CONTEXT_OPTIONS, SecureContext, as_protocols, create_secure_context
+from .build import Choice
+from .context import CONTEXT_OPTIONS, SecureContext, create_secure_context
 from .failures import refused_option
-from .identity import check_server_identity, matches
+from .identity import matches
+from .material import as_protocols
 
-__all__ = ['TLS_OPTIONS', 'Rules', 'split', 'trace_message']
+__all__ = ['TLS_OPTIONS', 'Rules', 'split']
 
 TLS_OPTIONS = CONTEXT_OPTIONS | {
     'allow_truncation',
@@ -61,8 +62,8 @@ class Rules:
 
     __slots__ = (
         'allow_truncation', 'alpn', 'alpn_callback', 'check_identity', 'context', 'contexts',
-        'fragment', 'handshake_timeout', 'reject', 'request_cert', 'server_side', 'servername',
-        'session', 'sni_callback', 'trace',
+        'fragment', 'handshake_timeout', 'reject', 'reject_given', 'request_cert', 'server_side',
+        'servername', 'session', 'sni_callback', 'trace',
     )  # fmt: skip
 
     def __init__(self, options: Mapping[str, Any], server_side: bool) -> None:
@@ -74,7 +75,9 @@ class Rules:
         ):
             if not absent(get(name)):
                 raise refused_option(name, why)
-        self.reject = get('reject_unauthorized') is None or not absent(get('reject_unauthorized'))
+        # As in Node, only False itself switches it off.
+        self.reject = get('reject_unauthorized') is not False
+        self.reject_given = get('reject_unauthorized') is not None
         self.request_cert = not absent(get('request_cert'))
         if server_side and self.request_cert and not self.reject:
             raise refused_option(
@@ -88,9 +91,8 @@ class Rules:
         self.sni_callback = _callback(get, 'sni_callback')
         if not server_side and (self.sni_callback or self.alpn_callback):
             bad_value('options.sni_callback and alpn_callback', 'given to a server', 'a client')
-        self.check_identity: Callable[..., Any] = (
-            _callback(get, 'check_server_identity') or check_server_identity
-        )
+        #: None: the usual check.
+        self.check_identity = _callback(get, 'check_server_identity')
         self.servername = get('servername')
         if self.servername is not None:
             check_str('options.servername', self.servername)
@@ -110,27 +112,75 @@ class Rules:
         self.allow_truncation = not absent(get('allow_truncation'))
         self.trace = not absent(get('enable_trace'))
         given = get('secure_context')
-        self.context = self.fitted(
-            create_secure_context(_context_options(options) if absent(given) else given)
-        )
+        beside = _context_options(options)
+        if not absent(given):
+            lost = sorted(name for name, value in beside.items() if not absent(value))
+            if lost:
+                bad_value(f'options.{lost[0]}', 'left out with secure_context', beside[lost[0]])
+        self.context = self.fitted(create_secure_context(beside if absent(given) else given))
         #: Of a server: (pattern, context), the newest first.
         self.contexts: list[tuple[str, SecureContext]] = []
 
+    @property
+    def mode(self) -> ssl.VerifyMode:
+        """The rule about the peer's certificate, where a ready context does not decide."""
+        wanted = self.request_cert if self.server_side else self.reject
+        return ssl.CERT_REQUIRED if wanted else ssl.CERT_NONE
+
     def fitted(self, context: SecureContext) -> SecureContext:
-        """A context with what these rules want of the peer's certificate, ALPN and tracing."""
+        """A context that these rules can be kept with; refused at once if they cannot.
+
+        A ready ``ssl.SSLContext`` belongs to others too: it is used as it is, never changed.
+        """
+        ready = context._ready
+        if ready is None:
+            if self.server_side:
+                self.ssl_context(context)  # what is wrong is found now, not at the first client
+            return context
+        other = ssl.PROTOCOL_TLS_CLIENT if self.server_side else ssl.PROTOCOL_TLS_SERVER
+        if ready.protocol == other:
+            bad_value('options.secure_context', 'made for this side', ready.protocol.name)
         if self.server_side:
-            mode = ssl.CERT_REQUIRED if self.request_cert else ssl.CERT_NONE
-        else:
-            mode = ssl.CERT_REQUIRED if self.reject else ssl.CERT_NONE
-        fitting = context
-        if context.for_role(self.server_side).verify_mode != mode and not _has_psk(context):
-            fitting = context.verifying(self.server_side, mode)
-        made = fitting.for_role(self.server_side)
-        if self.alpn:
-            made.set_alpn_protocols(self.alpn)
-        if self.trace:
-            made._msg_callback = trace_message  # type: ignore[attr-defined]
-        return fitting
+            if self.request_cert and ready.verify_mode != ssl.CERT_REQUIRED:
+                bad_value('secure_context.verify_mode', 'CERT_REQUIRED with request_cert', ready)
+        elif self.reject_given and self.reject != (ready.verify_mode != ssl.CERT_NONE):
+            bad_value(
+                'options.reject_unauthorized',
+                'left out with an ssl.SSLContext, or what its verify_mode says',
+                self.reject,
+            )
+        for name, value in (
+            ('alpn_protocols', self.alpn),
+            ('alpn_callback', self.alpn_callback),
+            ('enable_trace', self.trace),
+        ):
+            if value:
+                raise refused_option(
+                    f'{name} with an ssl.SSLContext',
+                    'it would change all connections of that context; set it there',
+                )
+        return context
+
+    def ssl_context(
+        self, context: SecureContext, protocols: tuple[str, ...] | None = None, trace: bool = False
+    ) -> ssl.SSLContext:
+        """The ``ssl.SSLContext`` for a connection; ``protocols``: instead of alpn_protocols."""
+        chosen = tuple(self.alpn) if protocols is None else protocols
+        return context._for(Choice(self.server_side, self.mode, chosen, self.trace or trace))
+
+    def must_verify(self, secure: SecureContext, mode: ssl.VerifyMode) -> bool:
+        """Of a client: whether a server that was not verified is refused.
+
+        A ready context with CERT_NONE lets it pass, unless ``reject_unauthorized`` was given.
+        """
+        tolerant = secure._ready is not None and mode == ssl.CERT_NONE
+        return self.reject and (self.reject_given or not tolerant)
+
+    def needs_name(self, secure: SecureContext) -> bool:
+        """Of a client: whether it cannot do without the name of the server."""
+        ready = secure._ready
+        mode = self.mode if ready is None else ready.verify_mode
+        return self.check_identity is None and self.must_verify(secure, mode)
 
     def context_for(self, servername: str | None) -> SecureContext:
         """Of a server: the context that was added for this name, else its own."""
@@ -145,18 +195,6 @@ def _context_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in CONTEXT_OPTIONS}
 
 
-def _has_psk(context: SecureContext) -> bool:
-    return not absent(context._options.get('psk_callback'))
-
-
 def _callback(get: Callable[[str], Any], name: str) -> Callable[..., Any] | None:
     value = get(name)
     return None if value is None else check_callable(f'options.{name}', value)
-
-
-def trace_message(
-    connection: Any, direction: str, version: Any, content: Any, message: Any, data: bytes
-) -> None:
-    """``enable_trace``: one line for each TLS message, on stderr."""
-    names = [getattr(part, 'name', str(part)) for part in (version, content, message)]
-    print(f'tls {direction:5} {" ".join(names)}, {len(data)} bytes', file=sys.stderr)

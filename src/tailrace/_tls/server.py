@@ -10,6 +10,7 @@ from .._net.options import SERVER_OPTIONS
 from .._net.server import Server as PlainServer
 from .._stream.stream import Stream
 from .._validate import bad_type, check_str, is_mapping
+from ..errors import state_error
 from .context import create_secure_context
 from .failures import refused_option
 from .rules import TLS_OPTIONS, Rules, split
@@ -104,13 +105,16 @@ class Server(PlainServer):
         A SecureContext, an ``ssl.SSLContext`` or the options for one. The latest that fits counts.
         """
         name = check_str('hostname', hostname)
+        if not name:
+            raise state_error('ERR_TLS_REQUIRED_SERVER_NAME')
         made = self._rules.fitted(create_secure_context(context))
         self._rules.contexts.insert(0, (name, made))
 
     def set_secure_context(self, options: Any = None, /, **keywords: Any) -> None:
         """Another certificate for connections from now on; those that are open go on as they are.
 
-        The options are those of :func:`create_secure_context`. On an error nothing has changed.
+        The options are those of :func:`create_secure_context`, all of them: without ``ca`` clients
+        are trusted that the system trusts. On an error nothing has changed.
         """
         if is_mapping(options) and keywords:
             options = {**options, **keywords}

@@ -20,7 +20,7 @@ from .._net.options import SOCKET_OPTIONS
 from .._net.socket import Socket
 from .._stream.link import attach
 from .._stream.state import L_DESTROYED, L_GONE
-from .._validate import bad_type, is_mapping
+from .._validate import bad_type, bad_value, is_mapping
 from .._waiting import first_of
 from ..errors import NodeOSError, state_error
 from .context import SecureContext, create_secure_context
@@ -37,6 +37,7 @@ from .handle import TLSHandle
 from .hello import LONGEST, HelloError, alert, read_hello
 from .known import Known
 from .rules import TLS_OPTIONS, Rules, split
+from .trust import judge
 
 __all__ = ['TLSSocket']
 
@@ -71,6 +72,7 @@ class TLSSocket(Known):
     _choosing = False
     _session: Any = None
     _told_failure = False
+    _protocols: tuple[str, ...] = ()
 
     def __init__(self, socket: Any = None, options: Any = None, /, **keywords: Any) -> None:
         if socket is not None and is_mapping(socket) and options is None:
@@ -81,13 +83,20 @@ class TLSSocket(Known):
         ours, rest = split(merge_options('TLSSocket', options, keywords, known))
         server = not absent(ours.pop('is_server', None))
         ours.pop('server', None)
-        self._start(Rules(ours, server), rest)
+        rules = Rules(ours, server)
+        name = rules.servername or None
+        if not server and name is None and rules.needs_name(rules.context):
+            bad_value('options.servername', 'given, to compare the certificate with', name)
+        self._start(rules, rest)
+        self._host = name
+        if not server:
+            self._prepared = self._client_engine()
         if socket is not None:
             self._wrap(socket)
 
     def _start(self, rules: Rules, options: Mapping[str, Any]) -> None:
         self._rules = rules
-        self._host = rules.servername
+        self._sni = rules.servername
         super().__init__(options)
 
     # -- the handle -------------------------------------------------------------------------------
@@ -159,13 +168,12 @@ class TLSSocket(Known):
     def _layer(self, lower: Any) -> TLSHandle:
         rules = self._rules
         engine = None
+        # A socket may have been connected before.
+        self._secured = self._authorized = self._told_failure = self._choosing = False
+        self._authorization_error = None
         if not rules.server_side:
-            name = self._host
-            sni = None if name is None or is_ip(name) or name == '' else name
-            context = rules.context.for_role(False)
-            hostname = sni if sni is not None or not context.check_hostname else name
-            engine = self._engine = Engine(context, False, hostname, rules.session)
-            self._servername = sni
+            engine = self._engine = self._prepared or self._client_engine()
+            self._prepared = None
         elif rules.handshake_timeout:
             runtime = lower.runtime
             self._handshake_timer = _runtime.Timer(
@@ -175,6 +183,24 @@ class TLSSocket(Known):
         handle.fragment = rules.fragment
         handle.allow_truncation = rules.allow_truncation
         return handle
+
+    def _client_engine(self) -> Engine:
+        rules = self._rules
+        self._chosen = rules.context
+        context = rules.ssl_context(rules.context, trace=self._traced)
+        # '' is no name to send; an address cannot be one (RFC 6066 section 3).
+        name = self._host if self._sni is None else self._sni
+        sni = name if name and not is_ip(name) else None
+        self._servername = sni
+        # One argument is both the name to send and the name that check_hostname compares.
+        hostname = sni or self._host if context.check_hostname else sni
+        try:
+            return Engine(context, False, hostname, rules.session)
+        except ValueError as error:
+            if rules.session is not None and 'ession' in str(error):
+                wanted = 'a session of a connection with the same context, protocols and rules'
+                bad_value('options.session', wanted, rules.session)
+            bad_value('options.servername', f'a host name ({error})', hostname)
 
     def _connected(self, handle: StreamHandle) -> None:
         """The connection below is there: 'connect' and 'ready', then the handshake."""
@@ -249,7 +275,7 @@ class TLSSocket(Known):
             hello = read_hello(data)
         except HelloError:
             # OpenSSL has better words for it: an HTTP request, a wrong version.
-            return self._engine_with(rules.context)
+            return self._engine_with(self._key_context or rules.context)
         if hello is None:
             if len(data) > LONGEST + 4096:
                 self._handshake_failed(
@@ -258,11 +284,11 @@ class TLSSocket(Known):
             return None
         self._servername = hello.servername
         self._protocols = hello.protocols
+        if self._key_context is not None:
+            return self._with_protocol(self._key_context)
         if rules.sni_callback is not None and hello.servername is not None:
             return self._ask_for_context(rules.sni_callback, hello.servername)
         return self._with_protocol(rules.context_for(hello.servername))
-
-    _protocols: tuple[str, ...] = ()
 
     def _ask_for_context(self, callback: Callable[..., Any], servername: str) -> Engine | None:
         now: list[Engine | None] | None = []
@@ -302,7 +328,12 @@ class TLSSocket(Known):
             if not isinstance(context, (SecureContext, ssl.SSLContext)):
                 error = state_error('ERR_TLS_INVALID_CONTEXT', f'sni_callback gave {context!r}')
             else:
-                return self._with_protocol(rules.fitted(create_secure_context(context)))
+                try:
+                    fitting = rules.fitted(create_secure_context(context))
+                except Exception as failure:
+                    error = failure
+                else:
+                    return self._with_protocol(fitting)
         if error is not None:
             if isinstance(self._handle, TLSHandle):
                 self._handle.refuse(alert(_UNRECOGNIZED_NAME))
@@ -329,9 +360,8 @@ class TLSSocket(Known):
             if chosen is None:
                 self._refuse_protocol(None)
                 return None
-            # One context serves many connections; its list is read within the next handshake step.
-            context.for_role(True).set_alpn_protocols([chosen])
-        elif rules.alpn and offered and not set(rules.alpn) & set(offered):
+            return self._engine_with(context, (chosen,))
+        if rules.alpn and offered and not set(rules.alpn) & set(offered):
             self._refuse_protocol(None)
             return None
         return self._engine_with(context)
@@ -345,9 +375,12 @@ class TLSSocket(Known):
             self._handle.refuse(alert(_NO_APPLICATION_PROTOCOL))
         self._handshake_failed(error)
 
-    def _engine_with(self, context: SecureContext) -> Engine:
+    def _engine_with(
+        self, context: SecureContext, protocols: tuple[str, ...] | None = None
+    ) -> Engine:
         self._chosen = context
-        self._engine = Engine(context.for_role(True), True, None)
+        made = self._rules.ssl_context(context, protocols, self._traced)
+        self._engine = Engine(made, True, None)
         return self._engine
 
     def _tls_secure(self) -> None:
@@ -356,20 +389,20 @@ class TLSSocket(Known):
         engine = self._engine
         if engine is None:
             return
-        if rules.server_side:
-            self._authorized = rules.request_cert
-        else:
-            error = self._identity_error()
-            if error is not None and rules.reject:
-                self.destroy(error)
-                return
-            unchecked = not rules.reject
-            self._authorized = error is None and not unchecked
-            if error is not None:
-                self._authorization_error = getattr(error, 'code', error)
-            elif unchecked:
-                self._authorization_error = 'ERR_TLS_UNVERIFIED'
-        self._secured = True
+        secure = self._chosen or rules.context
+        try:
+            verdict = judge(engine, rules, secure, self._host, self._peer_text())
+        except BaseException:
+            self.destroy()
+            raise
+        if self._life & L_DESTROYED:
+            return  # by check_server_identity
+        self._authorized, self._authorization_error = verdict.authorized, verdict.reason
+        if verdict.error is not None:
+            # The engine does not become secure: what waits to be sent is dropped.
+            self._handshake_failed(verdict.error)
+            return
+        engine.secure = self._secured = True
         self.emit('secure')
         if self._life & L_DESTROYED:
             return
@@ -380,19 +413,6 @@ class TLSSocket(Known):
         else:
             self.emit('secureConnect')
             self._tls_post()
-
-    def _identity_error(self) -> Exception | None:
-        rules = self._rules
-        context = rules.context
-        if not context.checks or self._host is None or not self._has_certificate():
-            return None
-        try:
-            return rules.check_identity(self._host, self.get_peer_certificate(True))  # type: ignore[no-any-return]
-        except Exception as error:
-            return error
-
-    def _has_certificate(self) -> bool:
-        return self._engine is not None and bool(self._engine.object.getpeercert(binary_form=True))
 
     def _tls_failed(self, error: ssl.SSLError) -> None:
         peer = self._peer_text()
