@@ -339,7 +339,7 @@ _STATE: dict[str, tuple[str, type[Exception] | tuple[type[Exception], ...] | Non
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM': ('not available on this platform', None),
     'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT': ('the protocol was not offered', TypeError),
     'ERR_TLS_INVALID_CONTEXT': ('not a secure context', TypeError),
-    'ERR_TLS_REQUIRED_SERVER_NAME': ('a server name is needed', TypeError),
+    'ERR_TLS_REQUIRED_SERVER_NAME': ('a server name is needed', None),
     'ERR_TLS_SNI_FROM_SERVER': ('a server cannot ask for a name', None),
     'ERR_USE_AFTER_CLOSE': ('used after it was closed', None),
 }
