@@ -116,7 +116,7 @@ class _Prefixed(_Counting):
     def __init__(self, codec: LengthPrefixed) -> None:
         super().__init__()
         self._size = codec.size
-        self._order = codec.order
+        self._order: Literal['big', 'little'] = codec.order
         self._limit = codec.limit
         self._inclusive = codec.inclusive
 

@@ -28,13 +28,14 @@ def check_size(size: int, limit: int | None) -> None:
         raise FrameTooLargeError(limit)
 
 
-def as_bytes(frame: Any) -> bytes:
+def as_bytes(frame: Any, name: str = 'frame') -> bytes:
     """A frame that is to be sent, as bytes; ERR_INVALID_ARG_TYPE if it is none."""
     if isinstance(frame, bytes):
         return frame
-    if isinstance(frame, (bytearray, memoryview)):
-        return bytes(frame)
-    return bad_type('frame', 'bytes', frame)
+    if not isinstance(frame, (bytearray, memoryview)):
+        bad_type(name, 'bytes', frame)
+    data: Any = frame
+    return bytes(data)
 
 
 def refuse(what: str, cause: BaseException | None = None) -> FrameError:

@@ -14,6 +14,7 @@ from .._stream.state import L_EMIT_CLOSE
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
 from .codec import Codec
+from .limits import as_bytes
 
 __all__ = ['FrameDecoder', 'FrameEncoder', 'FramedStream']
 
@@ -42,10 +43,7 @@ def _push_all(stream: Any, frames: Iterable[Any]) -> bool:
 
 
 def _to_bytes(codec: Codec[Any], frame: Any) -> bytes:
-    data: Any = codec.encode(frame)
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        bad_type('what encode() returns', 'bytes', data)
-    return bytes(data)
+    return as_bytes(codec.encode(frame), 'what encode() returns')
 
 
 @node_names
