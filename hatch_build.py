@@ -69,6 +69,7 @@ MODULES = (
     '_handles/proxied',
     '_net/limiter',
     '_net/guard',
+    '_handles/prepared',
 )
 
 SETUP = """

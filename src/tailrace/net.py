@@ -7,6 +7,7 @@ spellings: ``net.create_server`` and ``net.createServer``.
 import typing as _typing
 
 from ._addr import BlockList, SocketAddress, is_ip, is_ipv4, is_ipv6
+from ._handles.facts import PeerCredentials, TcpInfo
 from ._names import module_names as _module_names
 from ._net.bound import BoundSocket
 from ._net.defaults import (
@@ -15,15 +16,19 @@ from ._net.defaults import (
     set_default_auto_select_family,
     set_default_auto_select_family_attempt_timeout,
 )
+from ._net.sending import FileTransfer
 from ._net.server import Server, create_server
 from ._net.socket import Socket, connect, create_connection
 
 __all__ = [
     'BlockList',
     'BoundSocket',
+    'FileTransfer',
+    'PeerCredentials',
     'Server',
     'Socket',
     'SocketAddress',
+    'TcpInfo',
     'connect',
     'create_connection',
     'create_server',

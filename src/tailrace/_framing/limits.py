@@ -32,10 +32,10 @@ def as_bytes(frame: Any, name: str = 'frame') -> bytes:
     """A frame that is to be sent, as bytes; ERR_INVALID_ARG_TYPE if it is none."""
     if isinstance(frame, bytes):
         return frame
-    if not isinstance(frame, (bytearray, memoryview)):
-        bad_type(name, 'bytes', frame)
-    data: Any = frame
-    return bytes(data)
+    kinds = (bytearray, memoryview)
+    if isinstance(frame, kinds):
+        return bytes(frame)
+    return bad_type(name, 'bytes', frame)
 
 
 def refuse(what: str, cause: BaseException | None = None) -> FrameError:

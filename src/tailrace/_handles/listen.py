@@ -313,6 +313,10 @@ class TcpListener(Listener):
     def _new_stream(self) -> Stream:
         return Tcp(self.runtime)
 
+    def _make(self, family: int) -> Any:
+        """The socket object to bind; see ``prepared.py``."""
+        return new_socket(family)
+
     def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:
         if reuse_port and _REUSE_PORT < 0:
             return errno.ENOTSUP
@@ -320,7 +324,7 @@ class TcpListener(Listener):
         if sockaddr is None or self._sock is not None:
             return errno.EINVAL
         try:
-            sock = new_socket(socket.AF_INET6 if family == 6 else socket.AF_INET)
+            sock = self._make(socket.AF_INET6 if family == 6 else socket.AF_INET)
         except OSError as error:
             return code_of(error)
         try:

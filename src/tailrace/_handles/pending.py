@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
-__all__ = ['IOV_MAX', 'Data', 'Pending', 'as_bytes']
+__all__ = ['IOV_MAX', 'Data', 'FilePart', 'Pending', 'as_bytes']
 
 Data = bytes | bytearray | memoryview
 
@@ -45,14 +45,30 @@ def _rest_of(data: Data, start: int) -> bytes | memoryview:
     return view if type(view.obj) is bytes else bytes(view)
 
 
+class FilePart:
+    """A part of a file that the kernel sends itself."""
+
+    __slots__ = ('count', 'fd', 'moved', 'offset')
+
+    def __init__(self, fd: int, offset: int, count: int, moved: Callable[[int], object]) -> None:
+        self.fd = fd
+        #: Where the rest of it begins, and how long that is.
+        self.offset = offset
+        self.count = count
+        #: Called with the size of each piece that has gone out.
+        self.moved = moved
+
+
 class Pending:
     """The requests of a connection that are under way."""
 
-    __slots__ = ('chunks', 'connect', 'end', 'marks', 'sent')
+    __slots__ = ('chunks', 'connect', 'end', 'file', 'marks', 'sent')
 
     def __init__(self) -> None:
         #: Callback of the connect under way.
         self.connect: Callable[[int], object] | None = None
+        #: What is sent in front of all bytes that wait, if a file is.
+        self.file: FilePart | None = None
         #: Bytes that wait, without regard to the writes they came from.
         self.chunks: deque[Any] = deque()
         #: One for each write or shutdown: where it ends (a position in all bytes that ever went

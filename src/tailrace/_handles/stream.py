@@ -14,6 +14,7 @@ only a request under way needs lives in a :class:`Pending` that exists as long a
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 from . import DONE, PENDING
 from .engine import READ, WRITE
-from .pending import IOV_MAX, Data, Pending, as_bytes
+from .pending import IOV_MAX, Data, FilePart, Pending, as_bytes
 from .reading import RawSocket, Receiver, code_of
 
 __all__ = ['FULL', 'NO_SIGNAL', 'Stream']
@@ -31,6 +32,9 @@ __all__ = ['FULL', 'NO_SIGNAL', 'Stream']
 # Any: an int that is made of a C number for each call costs 130 instructions.
 NO_SIGNAL: Final[Any] = int(getattr(socket, 'MSG_NOSIGNAL', 0))
 _HAS_SENDMSG: Final = hasattr(RawSocket, 'sendmsg')
+
+#: The most of a file for one system call: the others have a turn in between.
+_PIECE: Final = 1 << 20
 
 # The kernel has no room now, and says writable when it has. ENOBUFS: "the output queue for a
 # network interface was full" (send(2)); macOS says it for Unix sockets under load.
@@ -154,6 +158,9 @@ class Stream(Receiver):
             if code != _IN_PROGRESS:
                 self._connected(code)
             return
+        if pending.file is not None:
+            self._send_part(pending, pending.file)
+            return
         if pending.chunks:
             try:
                 sent = self._send_list(pending.batch())
@@ -167,6 +174,66 @@ class Stream(Receiver):
             if self.stamping:
                 self.active_at = self.runtime.clock()
         self._finish_writes(pending)
+
+    # -- files ------------------------------------------------------------------------------
+
+    def send_file(
+        self,
+        fd: int,
+        offset: int,
+        count: int,
+        moved: Callable[[int], object],
+        done: Callable[[int], object],
+    ) -> int:
+        """Send ``count`` bytes of a file with sendfile(2), with nothing before them in the queue.
+
+        ``moved(size)`` tells of each piece. EBUSY if something waits to be written. A file that
+        ends early is ENODATA. Bytes that are written meanwhile go out behind the file.
+        """
+        if self._sock is None:
+            return errno.EBADF
+        if self._pending is not None:
+            return errno.EBUSY
+        # All of it from the loop: a file on a slow disk, or a fast peer, must not keep the rest.
+        pending = self._pend()
+        pending.file = FilePart(fd, offset, count, moved)
+        # Beyond all bytes: a close in between finds that it is not out.
+        pending.marks.append((pending.end + 1, done, False))
+        self._engine.watch(self, self.watching | WRITE)
+        return PENDING
+
+    def _send_part(self, pending: Pending, part: FilePart) -> None:
+        """Send the next piece of a file; one system call for each turn of the loop."""
+        try:
+            sent = os.sendfile(self.fd, part.fd, part.offset, min(part.count, _PIECE))
+        except OSError as error:
+            code = code_of(error)
+            if code not in FULL:
+                pending.file = None
+                self._fail_writes(pending, code)
+            return
+        if self.stamping:
+            self.active_at = monotonic()
+        self.bytes_written += sent
+        part.offset += sent
+        part.count -= sent
+        if not sent and part.count:
+            pending.file = None
+            self._fail_writes(pending, errno.ENODATA)
+            return
+        if not part.count:
+            pending.file = None
+        if sent:
+            self.runtime.step(part.moved, (sent,), self.owner)
+        if self._pending is pending and pending.file is None:
+            self._file_sent(pending)
+
+    def _file_sent(self, pending: Pending) -> None:
+        """Tell who sent the file, and go on with what was written behind it."""
+        _, done, _ = pending.marks.popleft()
+        if not pending.marks:
+            self._unpend()
+        self.runtime.step(done, (DONE,), self.owner)
 
     def _finish_writes(self, pending: Pending) -> None:
         """Call the callbacks of the requests whose bytes are out (rule 5 after each)."""

@@ -118,12 +118,16 @@ class Tcp(Stream):
 
     kind: str = 'tcp'
 
+    def _make(self, family: int) -> Any:
+        """The socket object to bind or connect; see ``prepared.py``."""
+        return new_socket(family)
+
     def bind(self, address: str, port: int, family: int) -> int:
         sockaddr = ip_sockaddr(address, port, family)
         if sockaddr is None or self._sock is not None:
             return errno.EINVAL
         try:
-            sock = new_socket(_FAMILY[family])
+            sock = self._make(_FAMILY[family])
         except OSError as error:
             return code_of(error)
         try:
@@ -143,7 +147,7 @@ class Tcp(Stream):
             return errno.EINVAL
         if self._sock is None:
             try:
-                self.adopt(new_socket(_FAMILY[family]))
+                self.adopt(self._make(_FAMILY[family]))
             except OSError as error:
                 return code_of(error)
         return self._start_connect(sockaddr, done, False)

@@ -19,6 +19,7 @@ from .._addr import BlockList
 from .._coerce import absent
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
+from .._handles.prepared import PreparedTcp
 from .._proxy import ProxyHeader
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
@@ -61,6 +62,7 @@ from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_e
 from .bound import BoundSocket
 from .clock import RuntimeClock
 from .connecting import Connecting, check_plan
+from .early import check_early
 from .idle import Idle
 from .introducing import check_introduction, introduce
 from .settings import Settings
@@ -295,6 +297,9 @@ class Endpoint(Duplex):
         plan = check_plan(options)
         #: What it connects to, for who reads of a failure.
         self._aim = plan.path or (plan.host, plan.port, plan.literal)
+        early = check_early(options, False)
+        if early is not None and (bound is not None or plan.path is not None):
+            bad_value('options', 'without options of TCP for a path or a bound socket', options)
         self._settings = Settings.of(options, self._settings)
         block_list = checked_block_list(options.get('block_list')) or self._block_list
         introduction = check_introduction(options.get('proxy_protocol'))
@@ -311,7 +316,10 @@ class Endpoint(Duplex):
             handle = bound
             bound = None
             if handle is None:
-                handle = tcp(runtime) if family else pipe(runtime)
+                if early is not None:
+                    handle = PreparedTcp(runtime, early)
+                else:
+                    handle = tcp(runtime) if family else pipe(runtime)
             handle.owner = self
             return handle
 

@@ -16,10 +16,13 @@ from .._addr import is_ip
 from .._coerce import absent
 from .._dns.resolve import Resolution, entries
 from .._handles import DONE, ListenHandle
+from .._handles.facts import set_owner
 from .._handles.make import open_listener, pipe_listener, tcp_listener
-from .._validate import bad_value, check_port, check_str
+from .._handles.prepared import PreparedListener
+from .._validate import bad_value, check_int, check_port, check_str
 from ..errors import InvalidIPAddressError, NodeOSError, system_error
 from .bound import BoundSocket
+from .early import check_early, check_owner
 from .options import is_pipe_name
 
 __all__ = ['Listening', 'set_share']
@@ -55,6 +58,7 @@ class Listening:
         self._request: Any = None
         self._cancelled = False
         self._unfollow: Callable[[], object] | None = None
+        self._early = check_early(options, True)
 
     def start(self) -> None:
         """Raise what is wrong with the arguments, or listen now or after a lookup."""
@@ -119,7 +123,7 @@ class Listening:
         """LS-25, PF-03: one dual-stack socket, or IPv4 where there is no IPv6."""
         if self._shared(None, port, 4):
             return
-        handle = tcp_listener(self._runtime)
+        handle = self._tcp_listener()
         only = bool(self._options.get('ipv6_only'))
         reuse = bool(self._options.get('reuse_port'))
         code = handle.bind('::', port, 6, only, reuse)
@@ -135,7 +139,7 @@ class Listening:
     def _listen_on_address(self, address: str, port: int, family: int) -> None:
         if self._shared(address, port, family):
             return
-        handle = tcp_listener(self._runtime)
+        handle = self._tcp_listener()
         only = bool(self._options.get('ipv6_only'))
         code = handle.bind(address, port, family, only, bool(self._options.get('reuse_port')))
         if code != DONE:
@@ -143,15 +147,28 @@ class Listening:
             return
         self._listen_on(handle, address, port)
 
+    def _tcp_listener(self) -> ListenHandle:
+        if self._early is not None:
+            return PreparedListener(self._runtime, self._early)
+        return tcp_listener(self._runtime)
+
     def _listen_on_path(self, path: str) -> None:
         options = self._options
+        if self._early is not None:
+            bad_value('options', 'without options of TCP for a path', options)
+        uid, gid = check_owner(options)
         bits = (0o444 if options.get('readable_all') is True else 0) | (
             0o222 if options.get('writable_all') is True else 0
         )
-        if bits and path.startswith('\0'):
-            bad_value('options.path', 'no abstract name with readable_all or writable_all', path)
+        exact = options.get('mode')
+        if exact is not None:
+            bits = check_int('options.mode', exact, 0, 0o777)
+        change = bits or exact is not None
+        owned = uid >= 0 or gid >= 0
+        if (change or owned) and path.startswith('\0'):
+            bad_value('options.path', 'no abstract name with a mode, readable_all or owner', path)
         self._follow_signal()
-        if self._shared(path, -1, -1, mode=bits):
+        if not owned and exact != 0 and self._shared(path, -1, -1, mode=bits):
             return
         handle = pipe_listener(self._runtime)
         code = handle.bind_path(path)
@@ -159,12 +176,16 @@ class Listening:
             self._server._path = path
             self._fail(code, path, -1)
             return
-        if bits:
+        # Nobody can connect before listen(2), so nobody meets the file as it was made.
+        code = set_owner(path, uid, gid) if owned else DONE
+        syscall = 'chown'
+        if code == DONE and change:
             code = handle.chmod(bits)
-            if code != DONE:
-                handle.close()
-                self._stop_following()
-                raise system_error(code, 'chmod', path=path)
+            syscall = 'chmod'
+        if code != DONE:
+            handle.close()
+            self._stop_following()
+            raise system_error(code, syscall, path=path)
         self._listen_on(handle, path, -1)
 
     def _shared(
@@ -172,7 +193,8 @@ class Listening:
     ) -> bool:
         """Whether another process is asked for the handle."""
         options = self._options
-        if _share is None or options.get('exclusive') or options.get('reuse_port'):
+        alone = options.get('exclusive') or options.get('reuse_port') or self._early is not None
+        if _share is None or alone:
             return False
         server = self._server
         server._pending.add(self)

@@ -106,34 +106,46 @@ class ConnectOptions(SocketOptions, total=False):
 
     auto_select_family: bool | None
     auto_select_family_attempt_timeout: Duration | None
+    bind_to_device: str | None
     callback: OnConnect | None
     connect_listener: OnConnect | None
     connect_timeout: Duration | None
     family: int | str | None
+    fast_open: bool | None
     hints: int | None
     host: str | None
     local_address: str | None
     local_port: int | None
     lookup: Callable[..., object] | None
+    mark: int | None
     path: str | None
     port: int | str | None
     proxy_protocol: Literal[1, 2] | ProxyHeader | None
     timeout: Duration | None
+    transparent: bool | None
 
 
 class ListenOptions(TypedDict, total=False):
     """Options of ``Server.listen``."""
 
     backlog: int | None
+    bind_to_device: str | None
     callback: OnConnect | None
+    defer_accept: Duration | None
     exclusive: bool | None
+    fast_open: bool | int | None
     fd: int | None
+    group: int | str | None
     handle: Any
     host: str | None
     ipv6_only: bool | None
+    mark: int | None
+    mode: int | None
     path: str | None
     port: int | str | None
     readable_all: bool | None
     reuse_port: bool | None
     signal: AbortSignal | None
+    transparent: bool | None
+    user: int | str | None
     writable_all: bool | None

@@ -20,6 +20,7 @@ from .._validate import bad_type, check_number, milliseconds
 from .._waiting import first_of
 from ..errors import state_error
 from . import channels
+from .descriptor import Descriptor
 from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
@@ -52,7 +53,7 @@ _new_socket = Socket.__new__
 
 
 @node_names
-class Server(TypedServer):
+class Server(Descriptor, TypedServer):
     """A TCP or IPC server; what ``listen()`` is given decides which.
 
     ``Server([options][, listener])``. Options (a mapping or keywords): ``allow_half_open`` (default
@@ -244,7 +245,9 @@ class Server(TypedServer):
         keywords: ``port`` (default 0: any free one), ``host`` (default: all addresses, IPv6 with
         IPv4 where there is IPv6), ``path``, ``backlog`` (default 511), ``ipv6_only``,
         ``reuse_port``, ``exclusive``, ``readable_all``, ``writable_all``, ``fd``, ``handle``,
-        ``signal``. ``callback`` is called once at 'listening'.
+        ``signal``; ``mode`` (bits), ``user`` and ``group`` (names or numbers) of the file of a
+        path; ``fast_open``, ``defer_accept``, ``bind_to_device``, ``mark`` and ``transparent``, see
+        :doc:`Down to the socket </howto/sockets>`. ``callback`` is called once at 'listening'.
 
         Emits 'listening', or 'error' (EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, ENOTFOUND …) with
         the syscall 'listen'. Raises ERR_SERVER_ALREADY_LISTEN, ERR_INVALID_ARG_VALUE,

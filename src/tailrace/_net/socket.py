@@ -28,6 +28,7 @@ from .._validate import (
 from .._waiting import as_exception, first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from . import channels
+from .descriptor import OwnDescriptor
 from .endpoint import checked_block_list
 from .leaving import Patience
 from .options import CONNECT_OPTIONS, connect_call, socket_call
@@ -47,7 +48,7 @@ _S = TypeVar('_S', bound='Socket')
 
 
 @node_names
-class Socket(TypedSocket):
+class Socket(OwnDescriptor, TypedSocket):
     """One connection: TCP, or a Unix-domain socket.
 
     Made by :func:`connect`, by a server for its 'connection' listeners, or by hand and then
@@ -115,8 +116,9 @@ class Socket(TypedSocket):
         ``auto_select_family``, ``auto_select_family_attempt_timeout`` (ms, default 250),
         ``connect_timeout`` (ms), ``block_list``, ``no_delay``, ``keep_alive``,
         ``keep_alive_initial_delay`` (ms), ``proxy_protocol`` (a ProxyHeader that is sent first of
-        all, or 1 or 2 for one with this connection's own addresses). The listener is called once at
-        'connect'.
+        all, or 1 or 2 for one with this connection's own addresses); ``fast_open``,
+        ``bind_to_device``, ``mark`` and ``transparent``, see :doc:`Down to the socket
+        </howto/sockets>`. The listener is called once at 'connect'.
 
         Emits 'connect' and 'ready', or 'error' and 'close'. Raises ERR_MISSING_ARGS,
         ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS, ERR_OUT_OF_RANGE at once,
