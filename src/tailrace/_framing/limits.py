@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .._stream.framing import LIMIT as SEPARATED
 from .._validate import bad_type, check_int
@@ -32,10 +32,9 @@ def as_bytes(frame: Any, name: str = 'frame') -> bytes:
     """A frame that is to be sent, as bytes; ERR_INVALID_ARG_TYPE if it is none."""
     if isinstance(frame, bytes):
         return frame
-    kinds = (bytearray, memoryview)
-    if isinstance(frame, kinds):
-        return bytes(frame)
-    return bad_type(name, 'bytes', frame)
+    if not isinstance(frame, (bytearray, memoryview)):
+        bad_type(name, 'bytes', frame)
+    return bytes(cast('Any', frame))
 
 
 def refuse(what: str, cause: BaseException | None = None) -> FrameError:
