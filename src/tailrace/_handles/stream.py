@@ -213,7 +213,7 @@ class Stream(Receiver):
                 self._fail_writes(pending, code)
             return
         if self.stamping:
-            self.active_at = monotonic()
+            self.active_at = self.runtime.clock()
         self.bytes_written += sent
         part.offset += sent
         part.count -= sent

@@ -126,13 +126,23 @@ class OwnDescriptor(Descriptor):
         if name == 'fileno':
             return fd
         if name in ('peername', 'sockname'):
-            return facts.own_name(fd, name == 'peername')
+            return self._raw_name(fd, name == 'peername')
         if name == 'peercred':
             return facts.peer_credentials(fd)
         if name == 'tcp_info':
             found = facts.tcp_info(fd)
             return None if isinstance(found, int) else found
         return None
+
+    def _raw_name(self, fd: int, peer: bool) -> Any:
+        raw = facts.own_name(fd, peer)
+        handle = _handle_of(self)
+        told = handle.get_peer_name() if peer else handle.get_sock_name()
+        if told is None:
+            return raw
+        if isinstance(raw, tuple) and raw[:2] == (told[0].partition('%')[0], told[1]):
+            return raw
+        return told[:2]  # by a proxy's header
 
     @property
     def peer_credentials(self) -> PeerCredentials | None:
