@@ -74,11 +74,12 @@ def test_events_come_in_nodes_order(run: Any, certs: Certificates) -> None:
     run(main)
 
 
+@pytest.mark.parametrize('version', ['TLSv1.2', 'TLSv1.3'])
 def test_what_is_written_before_the_handshake_goes_out_after_it(
-    run: Any, certs: Certificates
+    run: Any, certs: Certificates, version: str
 ) -> None:
     async def main() -> None:
-        server = await serving(certs, lambda sock: sock.pipe(sock))
+        server = await serving(certs, lambda sock: sock.pipe(sock), max_version=version)
         sock = tls.connect(port_of(server), '127.0.0.1', {'ca': certs.ca})
         sock.write('a')
         sock.write('b')

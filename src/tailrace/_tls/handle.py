@@ -261,7 +261,7 @@ class TLSHandle:
                 self._deliver(plain)
         finally:
             self._inside = False
-            if self._plain and not self._closed:
+            if self._plain and engine.secure and not self._closed:
                 self._flush()
             elif not self._closed:
                 self._out()
@@ -387,7 +387,8 @@ class TLSHandle:
     def _flush(self, done: Callable[[int], object] | None = None) -> int:
         """Encrypt what waits and give it to the handle below; the code of that write."""
         engine = self.engine
-        if engine is None or self._failed:
+        # OpenSSL would go on with the handshake by itself, and send without our consent.
+        if engine is None or self._failed or not engine.secure:
             return errno.EPIPE
         plain = self._plain
         if plain:
