@@ -51,7 +51,8 @@ def test_there_are_examples() -> None:
 
 
 def test_every_example_has_its_test() -> None:
-    other = (ROOT / 'tests' / 'test_examples_more.py').read_text('utf-8')
+    tests = [ROOT / 'tests' / f'test_examples_{name}.py' for name in ('more', 'tls')]
+    other = ''.join(path.read_text('utf-8') for path in tests)
     for path in EXAMPLES:
         assert path.name in ECHO or f"'{path.name}'" in other, path.name
 

@@ -85,9 +85,8 @@ class Program:
 Start = Callable[..., Program]
 
 
-@pytest.fixture
-def start(loop_kind: str) -> Iterator[Start]:
-    """Starts an example; none outlives the test."""
+def starting(loop_kind: str) -> Iterator[Start]:
+    """Gives what starts an example; none outlives it."""
     running: list[Program] = []
 
     def begin(name: str, *arguments: object) -> Program:
@@ -97,6 +96,12 @@ def start(loop_kind: str) -> Iterator[Start]:
     yield begin
     for program in running:
         program.dispose()
+
+
+@pytest.fixture
+def start(loop_kind: str) -> Iterator[Start]:
+    """Starts an example; none outlives the test."""
+    yield from starting(loop_kind)
 
 
 def until(sock: socket.socket, sign: bytes) -> bytes:
