@@ -337,22 +337,30 @@ def test_a_connection_that_is_reset_before_it_is_accepted(run: Any) -> None:
     run(main)
 
 
+def connected(port: int, data: bytes) -> socket.socket:
+    """A blocking client that has sent ``data``."""
+    raw = socket.create_connection(('127.0.0.1', port))
+    raw.sendall(data)
+    return raw
+
+
 @pytest.mark.parametrize('sent', [b'', b'PROXY TCP4', build(HEADER)[:15]])
 def test_a_header_that_does_not_come_in_time(run: Any, sent: bytes) -> None:
     async def main() -> None:
         server, heard = server_on(**HERE, proxy_timeout=20)
         port = await started(server)
-        async with client(port) as one, client(port) as other:
-            one.writer.write(sent)
-            other.writer.write(build(HEADER))
-            assert await one.rest() == b''
-            error = (await refused(heard)).error
-            assert error.reason == 'timeout'
-            assert str(error) == (f'no PROXY protocol header within 20 ms, {len(sent)} bytes of it')
+        # Blocking sockets: what they send is there before the loop accepts them.
+        with connected(port, sent) as one, connected(port, build(HEADER)):
+            sock = await heard.until('connection')
+            data = await refused(heard)
+            assert data.remote_port == one.getsockname()[1]
+            assert data.error.reason == 'timeout'
+            assert str(data.error) == (
+                f'no PROXY protocol header within 20 ms, {len(sent)} bytes of it'
+            )
             # Another one later has a timer too.
-            async with client(port) as third:
-                assert await third.rest() == b''
-            (sock,) = heard.all('connection')
+            with connected(port, sent):
+                await refused(heard, 2)
             assert not sock.destroyed
             sock.destroy()
         assert server.proxy_failures == 2
@@ -666,7 +674,9 @@ def test_a_version_alone_on_a_unix_socket(run: Any, tmp_path: Path) -> None:
             assert await sock.read_exactly(1) == b'x'
             sock.end()
             await sock.wait_closed()
-            assert heard.all('connection')[-1].proxy_header == ProxyHeader(version=version)
+            assert heard.all('connection')[-1].proxy_header == ProxyHeader(
+                version=version, local=version == 2
+            )
         await stopped(server)
 
     run(main)

@@ -163,6 +163,7 @@ def test_of_a_socket(remote: str | None, local: str | None, expected: tuple[Any,
     assert (header.source_address, header.destination_address) == expected
     assert header.alpn == 'h2'
     assert header.source_port == (5 if expected[0] else None)
+    assert header.local is (expected[0] is None)
     assert ProxyHeader.of(Ends(remote, local), 1).version == 1
 
 

@@ -17,10 +17,15 @@ from .._handles import DONE
 from .._handles.make import guess_kind, open_listener, pipe, tcp
 from .._net.bound import BoundSocket
 from .._net.endpoint import Endpoint
+from .._net.proxied import with_names
 from .._net.server import Server
+from .._proxy import ProxyHeader, build, parse
 from ..errors import InvalidHandleTypeError, state_error, system_error
 
 __all__ = ['Parcel', 'Received', 'Sent', 'pack', 'unpack']
+
+#: The longest header of the PROXY protocol that there can be.
+_ANY = 65551
 
 
 class Parcel:
@@ -85,6 +90,10 @@ def _pack_socket(sock: Endpoint, keep_open: bool) -> Parcel | None:
         'type': 'socket',
         'half': sock.allow_half_open,
     }
+    header: ProxyHeader | None = getattr(sock, 'proxy_header', None)
+    if header is not None:
+        # The kernel knows only the proxy.
+        about['proxy'] = build(header).hex()
     if keep_open:
         parcel = _copy(about, handle.fd)
     else:
@@ -122,7 +131,12 @@ def unpack(about: dict[str, Any], fd: int) -> Any:
         raise system_error(code, 'open')
     if kind == 'handle':
         return stream
-    return Socket({'handle': stream, 'allow_half_open': bool(about.get('half'))})
+    found = parse(bytes.fromhex(about['proxy']), max_size=_ANY) if 'proxy' in about else None
+    if found is not None:
+        stream = with_names(stream, found[0])
+    sock = Socket({'handle': stream, 'allow_half_open': bool(about.get('half'))})
+    sock._proxy_header = None if found is None else found[0]
+    return sock
 
 
 def _is_listening(fd: int) -> bool:

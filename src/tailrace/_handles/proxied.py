@@ -24,7 +24,7 @@ from .reading import RawSocket, code_of
 from .stream import Stream
 from .tcp import Tcp, text_of
 
-__all__ = ['Head', 'NamedPipe', 'NamedTcp']
+__all__ = ['Head', 'NamedPipe', 'NamedTcp', 'named']
 
 # recvmsg: the C module's connections have no recv with flags. Windows has no recvmsg.
 _HAS_RECVMSG: Final = hasattr(RawSocket, 'recvmsg')
@@ -129,23 +129,23 @@ class Head(Watched):
             return code_of(error)
         return DONE
 
-    def named(self, own: SocketAddressInfo, peer: SocketAddressInfo) -> Stream:
-        """The connection as a stream with these names; the one there was is used up."""
-        old = self._stream
-        made: Stream
-        if old.kind == 'tcp':
-            made = NamedTcp(self.runtime, own, peer)
-        else:
-            made = NamedPipe(self.runtime, own, peer)
-        made._sock = old._sock
-        made.fd = old.fd
-        old._sock = None
-        old.fd = -1
-        return made
-
     def ready_to_read(self) -> None:
         self.on_ready()
 
     def describe(self) -> tuple[str, str]:
         """For active_resources."""
         return 'socket', self._stream.describe()[1]
+
+
+def named(stream: Stream, own: SocketAddressInfo, peer: SocketAddressInfo) -> Stream:
+    """The connection as a stream with these names; ``stream`` is used up."""
+    made: Stream
+    if stream.kind == 'tcp':
+        made = NamedTcp(stream.runtime, own, peer)
+    else:
+        made = NamedPipe(stream.runtime, own, peer)
+    made._sock = stream._sock
+    made.fd = stream.fd
+    stream._sock = None
+    stream.fd = -1
+    return made

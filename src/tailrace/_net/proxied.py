@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import _runtime
 from .._addr import BlockList, SocketAddress
 from .._handles import PENDING, ListenHandle, StreamHandle
-from .._handles.proxied import Head
+from .._handles.proxied import Head, named
 from .._names import Record, node_names
 from .._proxy import ProxyHeader, parse
 from .._validate import MAX_TIMEOUT, bad_type, bad_value, milliseconds, out_of_range
@@ -30,7 +30,7 @@ from .failing import Failing, logger, place_of
 if TYPE_CHECKING:
     from .socket import Socket
 
-__all__ = ['Awaited', 'Headers', 'Proxied', 'ends_of']
+__all__ = ['Awaited', 'Headers', 'Proxied', 'ends_of', 'with_names']
 
 #: ms. The specification wants at least 3 s, which cover the retransmission of a lost segment.
 TIMEOUT: Final = 5000
@@ -60,6 +60,18 @@ def ends_of(handle: StreamHandle) -> Record | None:
         # The peer may have reset it already: then the kernel knows no name any more.
         out[f'{side}Address'], out[f'{side}Port'], out[f'{side}Family'] = name or (None,) * 3
     return out
+
+
+def with_names(handle: Any, header: ProxyHeader) -> Any:
+    """The handle of a connection that speaks of the client; ``handle`` is used up.
+
+    Of what is no TCP connection the specification lets a receiver use the real addresses.
+    """
+    port, family = header.source_port, str(header.family)
+    if port is None or header.datagram:
+        return handle
+    own = str(header.destination_address), int(header.destination_port or 0), family
+    return named(handle, own, (str(header.source_address), port, family))
 
 
 @node_names
@@ -119,7 +131,10 @@ class Proxied(Failing):
 
     @property
     def proxy_failures(self) -> int:
-        """How many connections were refused for want of a header that is believed."""
+        """How many connections were refused for want of a header that is believed.
+
+        Those that ended before are not counted: so do the checks of balancers.
+        """
         return self._proxy_failures
 
     if TYPE_CHECKING:  # Node's spellings; see node_names
@@ -234,7 +249,8 @@ class Headers:
     def refused(self, data: Record | None, error: ProxyProtocolError) -> None:
         """Count, log and announce; the connection is closed already."""
         server = self.server
-        server._proxy_failures += 1
+        # haproxy's check by TCP resets the connection as soon as it has sent its header.
+        server._proxy_failures += error.reason != 'ended'
         self._log(data, error)
         if server.listener_count('reject'):
             data = Record() if data is None else data
@@ -248,7 +264,7 @@ class Headers:
         words = (host or 'a peer', place_of(server), error, server._proxy_failures)
         text = 'refused a connection from %s to %s: %s (%d refused so far)'
         if error.reason == 'ended':
-            logger().debug(text, *words)  # how a balancer without the protocol checks a server
+            logger().debug(text, *words)
             return
         now = _runtime.current().clock()
         if now - self._logged >= _QUIET:
@@ -313,14 +329,7 @@ class Awaited:
 
     def _complete(self, header: ProxyHeader) -> None:
         headers, server = self._headers, self._headers.server
-        handle: Any = self._let_go()
-        # Of what is no TCP connection the specification lets a receiver use the real addresses.
-        if header.source_port is not None and not header.datagram:
-            family = header.family
-            handle = self._head.named(
-                (str(header.destination_address), int(header.destination_port or 0), str(family)),
-                (str(header.source_address), header.source_port, str(family)),
-            )
+        handle = with_names(self._let_go(), header)
         server._connections -= 1
         try:
             self._sock = server._incoming(handle, header)

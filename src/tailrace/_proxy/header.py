@@ -208,8 +208,9 @@ class ProxyHeader:
 
         The source is the socket's peer and the destination its own address; for a socket that came
         through another proxy, those that this one has told. IPv6 addresses that stand for IPv4 ones
-        are written as IPv4. A socket without addresses (Unix) gives a header without. Raises
-        ERR_INVALID_ARG_TYPE for what is no socket.
+        are written as IPv4. A socket without addresses (Unix) gives a header without: UNKNOWN in
+        version 1, ``local`` in version 2, as haproxy does, which refuses version 2 without
+        addresses otherwise. Raises ERR_INVALID_ARG_TYPE for what is no socket.
         """
         try:
             peer = socket.remote_address, socket.remote_port
@@ -217,7 +218,7 @@ class ProxyHeader:
         except AttributeError:
             bad_type('socket', 'a Socket', socket)
         if peer[0] is None or own[0] is None:
-            return cls(version=version, tlvs=tuple(tlvs))
+            return cls(version=version, local=version == 2, tlvs=tuple(tlvs))
         ends = [text.partition('%')[0] for text in (peer[0], own[0])]
         plain = [_unmapped(text) for text in ends]
         if all(plain):
