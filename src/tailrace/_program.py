@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -84,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if args else 2
     if args == ['--demo']:
         # As a program: it is written with the public names, like any user's.
+        import runpy
+
         runpy.run_module('tailrace._demo', run_name='__main__')
         return 0
     rest = parse_flags(args)
@@ -94,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing is not None:
         print(f'tailrace: {missing}', file=sys.stderr)
         return 2
+    import runpy
+
     # The script's own module lives on for as long as its callbacks may run: its globals are
     # what its listeners see.
     if rest[0] == '-m':

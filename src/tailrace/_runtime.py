@@ -20,14 +20,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
 from ._compiled import caller_level
 from ._names import Record, node_names
 from ._tick import Ticks
-from ._validate import MAX_TIMEOUT, check_callable
+from ._validate import MAX_TIMEOUT, check_callable, in_ms
 
 if TYPE_CHECKING:
     import asyncio
@@ -399,8 +398,7 @@ def spawn(
 
 
 def _delay(ms: Any) -> float:
-    if isinstance(ms, timedelta):
-        ms = ms / timedelta(milliseconds=1)
+    ms = in_ms(ms)
     if isinstance(ms, bool) or not isinstance(ms, (int, float)) or not 1 <= ms <= MAX_TIMEOUT:
         if isinstance(ms, (int, float)) and ms > MAX_TIMEOUT:
             warnings.warn(

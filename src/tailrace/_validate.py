@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import reprlib
+import sys
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, NoReturn, TypeGuard
 
 from ._coerce import number_of
@@ -153,10 +153,16 @@ def check_port(name: str, value: Any) -> int:
     return int(number)
 
 
+def in_ms(value: Any) -> Any:
+    """A ``timedelta`` as a number of ms; anything else as it is."""
+    # Who has one has imported the module, which takes a millisecond.
+    kind: Any = getattr(sys.modules.get('datetime'), 'timedelta', None)
+    return value / kind(milliseconds=1) if kind is not None and isinstance(value, kind) else value
+
+
 def milliseconds(name: str, value: Any) -> int | float:
     """A duration in ms out of a number or a ``timedelta``: finite and not negative."""
-    if isinstance(value, timedelta):
-        value = value / timedelta(milliseconds=1)
+    value = in_ms(value)
     number = check_number(name, value)
     if number < 0 or (isinstance(number, float) and not math.isfinite(number)):
         out_of_range(name, 'a duration in ms that is finite and not negative', value)

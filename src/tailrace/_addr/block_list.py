@@ -11,7 +11,6 @@ check no type of argument.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from socket import AF_INET, inet_pton
@@ -271,6 +270,8 @@ class BlockList:
         """
         items: object = data
         if isinstance(data, str):
+            import json  # 2 ms, which only this needs
+
             try:
                 items = json.loads(data)
             except (ValueError, RecursionError) as error:

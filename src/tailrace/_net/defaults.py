@@ -8,13 +8,14 @@ This file does not know who asks.
 from __future__ import annotations
 
 import os
-import shlex
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._validate import MAX_TIMEOUT, bad_type, check_bool, check_int
+from .._validate import MAX_TIMEOUT, bad_type, check_bool, check_int, in_ms
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = [
     'attempt_timeout',
@@ -68,8 +69,7 @@ def set_default_auto_select_family_attempt_timeout(value: int | timedelta) -> No
 
 def attempt_timeout(name: str, value: Any) -> int:
     """An attempt timeout in ms, checked and raised to at least 10."""
-    if isinstance(value, timedelta):
-        value = value / timedelta(milliseconds=1)
+    value = in_ms(value)
     if value is None:
         bad_type(name, 'a number', value)
     return max(_LEAST_TIMEOUT, check_int(name, value, 1, MAX_TIMEOUT))
@@ -114,8 +114,13 @@ def _flag_timeout(text: str) -> int:
 
 
 def _read_environment() -> None:
+    text = os.environ.get('TAILRACE_OPTIONS')
+    if not text:
+        return
+    import shlex
+
     try:
-        flags = shlex.split(os.environ.get('TAILRACE_OPTIONS', ''))
+        flags = shlex.split(text)
     except ValueError as error:
         warnings.warn(f'TAILRACE_OPTIONS: {error}', RuntimeWarning, stacklevel=2)
         return

@@ -20,7 +20,6 @@ from .._coerce import absent
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
 from .._handles.prepared import PreparedTcp
-from .._proxy import ProxyHeader
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
 from .._stream.life import init_life
@@ -67,6 +66,9 @@ from .idle import Idle
 from .introducing import check_introduction, introduce
 from .settings import Settings
 from .unheard import SHOW_ORIGIN, remember_ends, remember_origin
+
+if TYPE_CHECKING:
+    from .._proxy import ProxyHeader
 
 __all__ = ['Endpoint']
 

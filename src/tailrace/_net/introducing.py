@@ -7,18 +7,25 @@ before TLS. This file refuses to know sockets.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._handles import StreamHandle
-from .._proxy import ProxyHeader, build
 from .._validate import bad_type, bad_value
+
+if TYPE_CHECKING:
+    # Imported where it is used: it is a tenth of the time that importing the package takes.
+    from .._proxy import ProxyHeader
 
 __all__ = ['check_introduction', 'introduce']
 
 
 def check_introduction(value: Any) -> ProxyHeader | int | None:
     """The option ``proxy_protocol`` of a connect: None, a version or a header."""
-    if value is None or isinstance(value, ProxyHeader):
+    if value is None:
+        return None
+    from .._proxy import ProxyHeader
+
+    if isinstance(value, ProxyHeader):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         bad_type('options.proxy_protocol', '1, 2 or a ProxyHeader', value)
@@ -32,6 +39,8 @@ def introduce(handle: StreamHandle, what: ProxyHeader | int, done: Callable[[int
 
     With a version alone it has the connection's own two ends.
     """
+    from .._proxy import build
+
     header = _of_ends(handle, what) if isinstance(what, int) else what
     code = handle.write(build(header), done)
     # It belongs to neither side's data: the receiver does not count it either.
@@ -40,6 +49,8 @@ def introduce(handle: StreamHandle, what: ProxyHeader | int, done: Callable[[int
 
 
 def _of_ends(handle: StreamHandle, version: int) -> ProxyHeader:
+    from .._proxy import ProxyHeader
+
     return ProxyHeader.of(_Ends(handle), version)
 
 

@@ -7,16 +7,17 @@ or a ``timedelta``. What each option does stands at the class or method that tak
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from .._abort import AbortSignal
 from .._addr import BlockList
-from .._proxy import ProxyHeader
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from typing_extensions import Buffer
 
+    from .._proxy import ProxyHeader
     from .bound import BoundSocket
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
     'StreamOptions',
 ]
 
-Duration = float | timedelta
+Duration: TypeAlias = 'float | timedelta'
 
 
 class HasDescriptor(Protocol):

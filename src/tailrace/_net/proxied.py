@@ -22,12 +22,12 @@ from .._addr import BlockList, SocketAddress
 from .._handles import PENDING, ListenHandle, StreamHandle
 from .._handles.proxied import Head, named
 from .._names import Record, node_names
-from .._proxy import ProxyHeader, parse
 from .._validate import MAX_TIMEOUT, bad_type, bad_value, milliseconds, out_of_range
 from ..errors import MissingArgsError, ProxyProtocolError
 from .failing import Failing, logger, place_of
 
 if TYPE_CHECKING:
+    from .._proxy import ProxyHeader
     from .socket import Socket
 
 __all__ = ['Awaited', 'Headers', 'Proxied', 'ends_of', 'with_names']
@@ -289,6 +289,8 @@ class Awaited:
 
     def look(self) -> None:
         """Read what is there. Often that is all: nothing is registered or timed then."""
+        from .._proxy import parse  # a tenth of the time that importing the package takes
+
         head = self._head
         while True:
             data = head.peek(ROOM)

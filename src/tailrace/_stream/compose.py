@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from typing import Any
 
 from .. import _runtime
@@ -165,7 +164,7 @@ class _Function(Duplex):
             bad_type('body', 'a function of what is written', function)
         result = function(*Listener(function, False).fit((written.chunks(), signal_record)))
         gives = isinstance(result, (AsyncIterable, Iterable))
-        if not gives and not inspect.isawaitable(result):
+        if not gives and not isinstance(result, Awaitable):
             bad_type('what the function returns', 'an iterable, a stream or an awaitable', result)
         super().__init__(object_mode=True, readable=gives)
         self._input = written
@@ -310,7 +309,7 @@ def duplex_from(body: Any) -> Any:
         if source is None and target is None:
             bad_type('body', 'a mapping with a stream as readable or writable', body)
         return _Sides(source, target)
-    if inspect.isawaitable(body):
+    if isinstance(body, Awaitable):
         return _reading(_one(body))
     if isinstance(body, (AsyncIterable, Iterable)):
         return _reading(body)

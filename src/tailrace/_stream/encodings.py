@@ -5,7 +5,6 @@ Pure functions and small decoders; nothing here knows a stream.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import codecs
 import re
@@ -31,6 +30,7 @@ _NAMES = {
     'base64url': 'base64url',
 }
 
+_TO_URL = str.maketrans('+/', '-_')
 _NOT_BASE64 = re.compile(r'[^A-Za-z0-9+/]')
 _HEX_PAIRS = re.compile(r'(?:[0-9A-Fa-f]{2})*')
 
@@ -66,7 +66,7 @@ def _base64(text: str) -> bytes:
     text = _NOT_BASE64.sub('', text)
     if len(text) % 4 == 1:
         text = text[:-1]
-    return base64.b64decode(text + '=' * (-len(text) % 4))
+    return binascii.a2b_base64(text + '=' * (-len(text) % 4))
 
 
 def encode(text: str, encoding: str) -> bytes:
@@ -116,9 +116,8 @@ class _Base64:
         data = self._rest + data
         cut = len(data) if final else len(data) - len(data) % 3
         self._rest = data[cut:]
-        if self._url:
-            return base64.urlsafe_b64encode(data[:cut]).rstrip(b'=').decode()
-        return base64.b64encode(data[:cut]).decode()
+        text = binascii.b2a_base64(data[:cut], newline=False).decode()
+        return text.translate(_TO_URL).rstrip('=') if self._url else text
 
 
 class _Utf16:

@@ -7,7 +7,6 @@ generator. This file refuses to know how streams buffer.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -59,7 +58,7 @@ class _Options:
 
 
 async def _value(result: Any) -> Any:
-    return await result if inspect.isawaitable(result) else result
+    return await result if isinstance(result, Awaitable) else result
 
 
 class _Mapping:
