@@ -12,7 +12,7 @@ from ._compiled import compiled_parts as _compiled_parts
 from ._compiled import version as _version
 from ._names import module_names as _module_names
 from ._net.channels import channel
-from ._net.socket import connect, create_connection
+from ._net.connect import connect, create_connection
 from ._program import run
 from ._runtime import (
     active_resources,

@@ -10,6 +10,7 @@ from ._addr import BlockList, SocketAddress, is_ip, is_ipv4, is_ipv6
 from ._handles.facts import PeerCredentials, TcpInfo
 from ._names import module_names as _module_names
 from ._net.bound import BoundSocket
+from ._net.connect import connect, create_connection
 from ._net.defaults import (
     get_default_auto_select_family,
     get_default_auto_select_family_attempt_timeout,
@@ -18,7 +19,7 @@ from ._net.defaults import (
 )
 from ._net.sending import FileTransfer
 from ._net.server import Server, create_server
-from ._net.socket import Socket, connect, create_connection
+from ._net.socket import Socket
 
 __all__ = [
     'BlockList',

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .. import _runtime
+from .._net.connect import connect as _connect
 from .._net.options import SERVER_OPTIONS
 from .._net.server import Server, create_server
 from .._net.socket import Socket
-from .._net.socket import connect as _connect
 from .transport import SocketTransport, transport_for
 
 __all__ = [

@@ -16,9 +16,9 @@ import anyio.abc
 import anyio.lowlevel
 
 from .. import _runtime
+from .._net.connect import connect as _connect
 from .._net.server import Server, create_server
 from .._net.socket import Socket
-from .._net.socket import connect as _connect
 from .._stream.framing import read_some
 from ..errors import StateError
 

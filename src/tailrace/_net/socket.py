@@ -27,11 +27,10 @@ from .._validate import (
 )
 from .._waiting import as_exception, first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
-from . import channels
 from .descriptor import OwnDescriptor
 from .endpoint import checked_block_list
 from .leaving import Patience
-from .options import CONNECT_OPTIONS, connect_call, socket_call
+from .options import connect_call, socket_call
 from .settings import Settings, keep_alive
 from .typed_socket import TypedSocket
 from .unheard import place, told_of
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from .._stream.typed import OnDone
     from .option_types import Chunk, ConnectOptions, Duration, OnConnect, SocketOptions
 
-__all__ = ['Socket', 'connect', 'create_connection']
+__all__ = ['Socket']
 
 _S = TypeVar('_S', bound='Socket')
 
@@ -619,75 +618,3 @@ class Socket(OwnDescriptor, TypedSocket):
         remoteAddress = remote_address
         remotePort = remote_port
         remoteFamily = remote_family
-
-
-@overload
-def create_connection(
-    port_number: int | str,
-    host_name: str | None = None,
-    listener: OnConnect | None = None,
-    /,
-    **options: Unpack[ConnectOptions],
-) -> Socket: ...
-
-
-@overload
-def create_connection(
-    port_or_path: int | str, listener: OnConnect | None, /, **options: Unpack[ConnectOptions]
-) -> Socket: ...
-
-
-@overload
-def create_connection(
-    options: Mapping[str, Any],
-    listener: OnConnect | None = None,
-    /,
-    **keywords: Unpack[ConnectOptions],
-) -> Socket: ...
-
-
-@overload
-def create_connection(
-    listener: OnConnect | None = None, /, **options: Unpack[ConnectOptions]
-) -> Socket: ...
-
-
-def create_connection(*args: Any, **options: Unpack[ConnectOptions]) -> Socket:
-    """Make a socket and connect it; returns the socket, which is connecting.
-
-    Forms: ``connect(port[, host][, listener])``, ``connect(path[, listener])``,
-    ``connect(options[, listener])``, or keywords. The options are those of :class:`Socket` and of
-    :meth:`Socket.connect` together, and ``timeout`` (ms): ``set_timeout`` before connecting.
-    ``await connect(...)`` gives the connected socket or raises the error.
-    """
-    plain, callback = connect_call('connect', args, dict(options))
-    timeout = plain.get('timeout')
-    own = {name: value for name, value in plain.items() if name not in _ONLY_CONNECT}
-    sock = Socket(own)
-    if channels.client_socket.has_subscribers:
-        channels.client_socket.publish({'socket': sock})
-    if timeout:
-        sock.set_timeout(timeout)
-    if sock.destroyed:
-        # SK-10: a signal that was aborted already; the socket never connects.
-        return sock
-    if Socket.connect is _own_connect:
-        sock._connect(plain, callback)
-    else:  # patched by the program: it is asked, as in Node
-        sock.connect(plain, callback)
-    return sock
-
-
-_own_connect = Socket.connect
-
-
-_ONLY_CONNECT = CONNECT_OPTIONS - {
-    'block_list',
-    'keep_alive',
-    'keep_alive_initial_delay',
-    'no_delay',
-    'type_of_service',
-}
-
-#: The same function under Node's shorter name.
-connect = create_connection

@@ -8,8 +8,9 @@ import tempfile
 from typing import Any
 
 from .. import _runtime
+from .._net.connect import connect
 from .._net.server import Server
-from .._net.socket import Socket, connect
+from .._net.socket import Socket
 from .faults import Faults
 from .wire import wire
 
