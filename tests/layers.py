@@ -27,6 +27,7 @@ LAYERS = (
             'adapters',
         ),
     ),
+    Layer('one call that serves: signals, readiness, reloads, the end', ('_serve',)),
     Layer(
         "sockets as asyncio and anyio know them; what users' tests need", ('_adapters', '_testing')
     ),
@@ -76,5 +77,6 @@ ASYNCIO = (
     *('_handles.engine', '_handles.selector', '_dns'),
     '_adapters',
     'adapters',
+    '_serve',
     '_testing',
 )

@@ -222,7 +222,7 @@ SOCKET = File(
     ),
     plain=(
         *('connect', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'ready'),
-        *('resume', 'timeout'),
+        *('resume', 'serverClosing', 'timeout'),
     ),
     override='  # type: ignore[override]',
     emit_override='  # type: ignore[override]',

@@ -24,6 +24,7 @@ from ._runtime import (
     set_interval,
     set_timeout,
 )
+from ._serve.face import serve, serve_async
 from .errors import AbortError, AggregateError, NodeError
 from .events import EventEmitter, error_monitor, once
 from .net import (
@@ -88,6 +89,8 @@ __all__ = [
     'next_tick',
     'once',
     'run',
+    'serve',
+    'serve_async',
     'set_default_auto_select_family',
     'set_default_auto_select_family_attempt_timeout',
     'set_immediate',
@@ -117,6 +120,7 @@ if _typing.TYPE_CHECKING:
     isIPv4 = is_ipv4
     isIPv6 = is_ipv6
     nextTick = next_tick
+    serveAsync = serve_async
     setDefaultAutoSelectFamily = set_default_auto_select_family
     setDefaultAutoSelectFamilyAttemptTimeout = set_default_auto_select_family_attempt_timeout
     setImmediate = set_immediate

@@ -28,8 +28,14 @@ def run(
     main: Callable[[], Any] | Coroutine[Any, Any, Any] | None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     on_error: Any = None,
+    *,
+    ends_with_main: bool = False,
 ) -> Any:
-    """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`."""
+    """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`.
+
+    ``ends_with_main``: the end of ``main`` is that of the program. What is still open is closed,
+    and other tasks are cancelled.
+    """
     import asyncio
 
     if _runtime.running_loop() is not None:
@@ -43,7 +49,7 @@ def run(
             runtime.as_node = main is None
             runtime.on_error = on_error
             try:
-                return runner.run(_until_idle(runtime, main))
+                return runner.run(_until_idle(runtime, main, ends_with_main))
             except KeyboardInterrupt as interrupt:
                 # A Ctrl-C that cancelled the main task. A second one breaks into whatever runs:
                 # its traceback says where.
@@ -53,11 +59,12 @@ def run(
     except BaseException as error:
         if error is runtime.failure and not sys.flags.dev_mode:
             error.__traceback__ = of_the_program(error.__traceback__)
-        # Nothing of the program runs any more, so it cannot close them itself.
-        if runtime.engine is not None:
-            runtime.engine.abandon()
+        ends_with_main = True
         raise
     finally:
+        # Nothing of the program runs any more, so it cannot close them itself.
+        if ends_with_main and runtime.engine is not None:
+            runtime.engine.abandon()
         runtime.owned = False
         runtime.dead = True
         _runtime.forget_default()
@@ -97,7 +104,7 @@ def of_the_program(trace: TracebackType | None) -> TracebackType | None:
     return after
 
 
-async def _until_idle(runtime: Runtime, main: Any) -> Any:
+async def _until_idle(runtime: Runtime, main: Any, ends_with_main: bool) -> Any:
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -135,6 +142,8 @@ async def _until_idle(runtime: Runtime, main: Any) -> Any:
                     continue
                 result = task.result()
                 task = None
+                if ends_with_main:
+                    return result
             if runtime.dead or (not runtime.holders and not runtime.queue):
                 return result
     finally:

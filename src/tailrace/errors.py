@@ -306,6 +306,7 @@ class ProxyProtocolError(NodeError, ValueError):
 #: Code, what it says, and what it is besides RuntimeError: ``except (OSError, EOFError)`` takes
 #: every way in which a connection can be over.
 _STATE: dict[str, tuple[str, type[Exception] | tuple[type[Exception], ...] | None]] = {
+    'ERR_ALREADY_RUNNING': ('the program already runs', None),
     'ERR_SERVER_ALREADY_LISTEN': ('listen() was called on a server that already listens', None),
     'ERR_SERVER_NOT_RUNNING': ('the server is not running', None),
     'ERR_SOCKET_CLOSED': ('the socket is closed', ConnectionError),

@@ -169,6 +169,28 @@ def stopped(program: Program) -> None:
         assert program.line() == 'destroyed: 1'
 
 
+def drained(program: Program) -> None:
+    """The server says goodbye; the client ends, and so does the server."""
+    assert program.line() == 'listening on 8124'
+    with program.client() as sock:
+        sock.sendall(b'hello\n')
+        assert until(sock, b'\n') == b'hello\n'
+        program.process.send_signal(signal.SIGINT)
+        assert until(sock, b'\n') == b'going down, come back soon\n'
+
+
+def production(program: Program) -> None:
+    """Two workers say that they are ready; both are told of the end."""
+    assert {program.line().split()[0] for _ in range(2)} == {'ready:'}
+    with program.client() as one, program.client() as other:
+        for sock in (one, other):
+            sock.sendall(b'hello\n')
+            assert until(sock, b'\n') == b'hello\n'
+        program.process.send_signal(signal.SIGTERM)
+        for sock in (one, other):
+            assert all_of(sock) == b''
+
+
 def node_echo(program: Program) -> None:
     """The echo server of Node's documentation."""
     assert program.line() == 'bound 8124'

@@ -200,6 +200,9 @@ def options() -> None:
     net.connect(80, 'localhost', lambda: None)
     assert_type(Socket(allow_half_open=True), Socket)
     net.create_server().listen(port=0, host='::1', exclusive=True)
+    assert_type(tailrace.serve(net.create_server(), 8124, '::1', workers=2), None)
+    tailrace.serve([net.create_server().listen(0)], drain_timeout=None, reload=lambda: None)
+    tailrace.serve(lambda: net.create_server(), port=0, on_ready=lambda servers: print(servers))
 
 
 async def awaiting(server: Server) -> None:

@@ -291,6 +291,8 @@ class Inside(EventEmitter):
         #: How often each address was asked for: two servers on port 0 get two ports.
         self._indexes: dict[tuple[Any, ...], set[int]] = {}
         self._leaving = False
+        #: Called when this worker begins to leave, before its servers are closed.
+        self.on_leave: Callable[[], object] | None = None
         self.worker = OwnWorker(number, process, self)
         process._keep = True
         process._on_internal = self._internal
@@ -437,6 +439,8 @@ class Inside(EventEmitter):
         if self._leaving:
             return
         self._leaving = True
+        if self.on_leave is not None:
+            self.on_leave()
         if by_itself:
             self.tell({'act': 'leaving'})
         servers = [handle.owner for handle in self.places.values()]

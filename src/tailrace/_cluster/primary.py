@@ -252,6 +252,8 @@ class Primary(EventEmitter):
             where = Record({k: message.get(k) for k in ('addressType', 'address', 'port')})
             worker.emit('listening', where)
             self.emit('listening', worker, where)
+        elif act == 'ready':
+            worker.emit('ready')
         elif act == 'leaving':
             worker.exited_after_disconnect = True
             self.retire(worker)

@@ -144,6 +144,9 @@ class _Slot:
 class Supervisor:
     """Keeps n workers."""
 
+    #: The event of a worker that takes the place of an old one from then on.
+    _comes_up = 'listening'
+
     def __init__(
         self,
         primary: Primary,
@@ -170,6 +173,12 @@ class Supervisor:
         _running.run(self._start, loop_factory)
 
     def _start(self) -> None:
+        self._watch_signals()
+        self._primary.pin(True)
+        for slot in self._slots:
+            slot.current = self._fork(slot)
+
+    def _watch_signals(self) -> None:
         loop = _runtime.current().loop
         if loop is None:
             raise RuntimeError('no event loop')
@@ -180,9 +189,12 @@ class Supervisor:
             (signal.SIGHUP, self.reload),
         ):
             loop.add_signal_handler(number, enter, act, (), None)
-        self._primary.pin(True)
-        for slot in self._slots:
-            slot.current = self._fork(slot)
+
+    def _forget_signals(self) -> None:
+        loop = _runtime.current().loop
+        if loop is not None:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
 
     def _fork(self, slot: _Slot) -> Worker:
         slot.since = time.monotonic()
@@ -275,7 +287,7 @@ class Supervisor:
                     self._retire(old)
                 self._maybe_again(slot)
 
-        worker.once('listening', ready)
+        worker.once(self._comes_up, ready)
 
     def _maybe_again(self, slot: _Slot) -> None:
         again, slot.again = slot.again, False
@@ -317,7 +329,4 @@ class Supervisor:
             return
         self._ending = True
         self._primary.pin(False)
-        loop = _runtime.current().loop
-        if loop is not None:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+        self._forget_signals()

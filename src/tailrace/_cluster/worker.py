@@ -19,7 +19,7 @@ class Worker(EventEmitter):
     """A worker of the cluster: ``cluster.workers[id]``, or ``cluster.worker`` inside it.
 
     Events: 'online', 'listening' (address), 'message' (message, handle), 'disconnect',
-    'exit' (code, signal), 'error' (error).
+    'exit' (code, signal), 'error' (error), and 'ready' when ``tailrace.serve`` serves in it.
     """
 
     #: Its number in the cluster, from 1.

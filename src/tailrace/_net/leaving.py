@@ -27,7 +27,7 @@ STALL: Final = 30_000
 PATIENCE: Final = 1000
 
 #: Listening for these alone lets nothing happen on a socket.
-_IDLE: Final = frozenset({'error', 'close'})
+_IDLE: Final = frozenset({'error', 'close', 'serverClosing'})
 
 
 def has_ended(sock: Endpoint) -> bool:

@@ -44,6 +44,8 @@ class Serving(Guarded):
 
         async def _wait_listening(self) -> Any: ...
 
+        def _listener_failed(self, sock: Socket, error: Exception) -> None: ...
+
     def _init_serving(self) -> None:
         #: The open connections in their order, and whether a listener or loop was told of it.
         self._sockets: dict[Socket, bool] = {}
@@ -158,9 +160,10 @@ class Serving(Guarded):
     async def close_all(self, deadline: Any = None) -> int:
         """Shut down gracefully; returns how many connections had to be destroyed.
 
-        Stops accepting and lets the connections finish. ``deadline`` (ms or a timedelta; None,
-        the default: wait as long as it takes; 0: at once) later what is left is destroyed, which
-        cancels coroutine handlers. Returns when all connections have ended and all handlers are
+        Stops accepting, emits 'serverClosing' on every connection, for protocols that say goodbye,
+        and lets the connections finish. ``deadline`` (ms or a timedelta; None, the default: wait as
+        long as it takes; 0: at once) later what is left is destroyed, which cancels coroutine
+        handlers. Returns when all connections have ended and all handlers are
         done. A server that is not open has nothing to do, which is fine.
 
         Cancelling it stops the deadline; the server stays closed and its connections go on.
@@ -186,6 +189,9 @@ class Serving(Guarded):
         #: Not those of another listen() meanwhile.
         left = list(self._sockets)
         awaited = [] if self._headers is None else list(self._headers.awaited)
+        for sock in left:
+            if not sock.destroyed:
+                self._say_closing(sock)
         timer = None
         if limit == 0:
             expire()
@@ -199,6 +205,12 @@ class Serving(Guarded):
             if timer is not None:
                 timer.close()
         return destroyed
+
+    def _say_closing(self, sock: Socket) -> None:
+        try:
+            sock.emit('serverClosing')
+        except Exception as error:
+            self._listener_failed(sock, error)
 
     async def _handlers_done(self) -> None:
         me = _runtime.current_task()

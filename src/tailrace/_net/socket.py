@@ -63,7 +63,8 @@ class Socket(OwnDescriptor, TypedSocket):
     Events: 'lookup' (error, address, family, host), 'connectionAttempt' (ip, port, family),
     'connectionAttemptFailed' (ip, port, family, error), 'connectionAttemptTimeout' (ip, port,
     family), 'connect', 'ready', 'data' (chunk), 'end', 'drain', 'finish', 'timeout', 'error'
-    (error), 'close' (had_error), and those of Duplex.
+    (error), 'close' (had_error), 'serverClosing' (its server is about to end: finish), and those of
+    Duplex.
     """
 
     def __init__(

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         'readable',
         'ready',
         'resume',
+        'serverClosing',
         'timeout',
     ]
     AttemptEvent = Literal['connectionAttempt', 'connectionAttemptTimeout']

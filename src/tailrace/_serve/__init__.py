@@ -1,0 +1,1 @@
+"""``tailrace.serve``: everything between a server and the machine that runs it."""
