@@ -43,7 +43,7 @@ def target():
 def on_ready(servers):
     ready(servers)
     say(who())
-tailrace.serve(target, 0, '127.0.0.1', user='nobody', on_ready=on_ready, pid_file='pid')
+tailrace.serve(target, 0, '127.0.0.1', run_as='nobody', on_ready=on_ready, pid_file='pid')
 """
     )
     assert program.line() == 'as 0'
@@ -68,7 +68,8 @@ def test_a_port_that_only_root_may_bind(start: Start, nobody: pwd.struct_passwd)
 server = net.create_server(lambda sock: sock.end(who()))
 for port in range(1023, 500, -1):
     try:
-        tailrace.serve(server, port, '127.0.0.1', user='nobody', group=12345, on_ready=ready)
+        tailrace.serve(server, port, '127.0.0.1', run_as='nobody', run_as_group=12345,
+                       on_ready=ready)
         break
     except OSError as error:
         if error.code != 'EADDRINUSE':
@@ -106,7 +107,7 @@ def slowly(uid):
 import select
 os.setuid = slowly
 server = net.create_server(lambda sock: sock.end(str(os.getuid())))
-tailrace.serve(server, 0, '127.0.0.1', user='nobody', on_ready=on_ready)
+tailrace.serve(server, 0, '127.0.0.1', run_as='nobody', on_ready=on_ready)
 """
     )
     assert program.line() == 'not served'
@@ -126,7 +127,7 @@ def test_who_is_not_root_is_refused_with_a_code(start: Start, nobody: pwd.struct
         os.setuid({nobody.pw_uid})
         for user in ('root', 'nobody'):
             try:
-                tailrace.serve(net.create_server(), 0, '127.0.0.1', user=user, on_ready=ready)
+                tailrace.serve(net.create_server(), 0, '127.0.0.1', run_as=user, on_ready=ready)
             except tailrace.NodeError as error:
                 say(error.code, error.syscall)
         """)
@@ -143,5 +144,5 @@ def test_names_and_numbers() -> None:
     assert identity(0, None) == (0, root.pw_gid, root.pw_name)
     assert identity(None, 4_000_000) == (None, 4_000_000, None)
     assert identity(4_000_000, 4_000_001) == (4_000_000, 4_000_001, None)
-    with pytest.raises(ValueError, match='with a group'):
+    with pytest.raises(ValueError, match='with run_as_group'):
         identity(4_000_000, None)

@@ -350,9 +350,9 @@ def test_what_a_start_raises_comes_out_and_closes_its_servers(start: Start) -> N
         (lambda: tailrace.serve(net.create_server(), pid_file=5), TypeError),  # type: ignore[arg-type]
         (lambda: tailrace.serve(net.create_server(), workers=0), ValueError),
         (lambda: tailrace.serve(net.create_server(), workers=True), TypeError),
-        (lambda: tailrace.serve(net.create_server(), user='no such user'), ValueError),
-        (lambda: tailrace.serve(net.create_server(), user=2**32), ValueError),
-        (lambda: tailrace.serve(net.create_server(), group=True), TypeError),
+        (lambda: tailrace.serve(net.create_server(), run_as='no such user'), ValueError),
+        (lambda: tailrace.serve(net.create_server(), run_as=2**32), ValueError),
+        (lambda: tailrace.serve(net.create_server(), run_as_group=True), TypeError),
         (lambda: tailrace.serve(net.create_server(), on_error='x'), ValueError),  # type: ignore[arg-type]
     ],
 )  # fmt: skip

@@ -207,7 +207,7 @@ def test_workers_drop_their_privileges_and_the_first_process_keeps_its_own(start
     program = start("""
         def served(sock):
             sock.end(str(os.getuid()))
-        tailrace.serve(net.create_server(served), 0, '127.0.0.1', workers=2, user='nobody',
+        tailrace.serve(net.create_server(served), 0, '127.0.0.1', workers=2, run_as='nobody',
                        on_ready=ready)
         from tailrace import cluster
         if cluster.is_primary:

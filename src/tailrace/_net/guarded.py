@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .option_types import Duration
     from .server_types import RateLimit
 
-__all__ = ['GUARD_OPTIONS', 'LOOPS', 'Guarded']
+__all__ = ['GUARD_OPTIONS', 'LOOPS', 'PRIVILEGES', 'Guarded']
 
 #: In the order in which they are set up.
 GUARD_OPTIONS: Final = (
@@ -36,9 +36,11 @@ GUARD_OPTIONS: Final = (
     'min_read_rate',
 )
 
-#: Why accepting is held back, beside RATE: the program has said so; no ``async for`` waits.
+#: Why accepting is held back, beside RATE: the program has said so; no ``async for`` waits;
+#: ``tailrace.serve`` has not become another user yet.
 PROGRAM: Final = 1
 LOOPS: Final = 4
+PRIVILEGES: Final = 8
 
 
 @node_names
@@ -51,7 +53,7 @@ class Guarded(Proxied):
 
     def _init_guarded(self, options: dict[str, Any]) -> None:
         self._guard: Guard | None = None
-        #: PROGRAM, RATE, LOOPS.
+        #: PROGRAM, RATE, LOOPS, PRIVILEGES.
         self._held_back = 0
         #: How many connections were turned away, by the option that did it.
         self._refusals: dict[str, int] = {}

@@ -28,8 +28,8 @@ def serve(
     reload: Callable[[], object] | None = None,
     on_ready: Callable[..., object] | None = None,
     workers: int | None = None,
-    user: str | int | None = None,
-    group: str | int | None = None,
+    run_as: str | int | None = None,
+    run_as_group: str | int | None = None,
     umask: int | None = None,
     pid_file: str | os.PathLike[str] | None = None,
     on_error: OnFailure | Literal['log', 'raise'] | None = None,
@@ -56,10 +56,11 @@ def serve(
     function; then the service manager is told (see :mod:`tailrace.systemd`), as it is of reloads,
     of the end, and of life where it has a watchdog.
 
-    The order is: signals, ``umask`` (bits), ``pid_file``, ``target``, listening, ``user`` and
-    ``group`` (names or numbers), ``on_ready``. No connection is accepted before the privileges are
-    dropped. ``user`` brings its supplementary groups and, unless ``group`` is given, its group.
-    ``pid_file`` is removed at the end; one whose process has ended is replaced.
+    The order is: signals, ``umask`` (bits), ``pid_file``, ``target``, listening, ``run_as`` and
+    ``run_as_group`` (names or numbers), ``on_ready``. No connection is accepted before the process
+    has become ``run_as``. That brings the supplementary groups of this user and, unless
+    ``run_as_group`` is given, its group. ``pid_file`` is removed at the end; one whose process has
+    ended is replaced.
 
     ``workers``: serve in so many processes, see :func:`tailrace.cluster.serve`. Each runs this
     program again up to this call, with the same arguments; ``target`` is a function then, or a
@@ -78,7 +79,17 @@ def serve(
     from .options import Settings
 
     settings = Settings(
-        target, where, listen, drain_timeout, reload, on_ready, user, group, umask, pid_file, True
+        target,
+        where,
+        listen,
+        drain_timeout,
+        reload,
+        on_ready,
+        run_as,
+        run_as_group,
+        umask,
+        pid_file,
+        True,
     )
     if workers is None:
         from .service import run
@@ -99,8 +110,8 @@ async def serve_async(
     drain_timeout: float | timedelta | None = 10_000,
     reload: Callable[[], object] | None = None,
     on_ready: Callable[..., object] | None = None,
-    user: str | int | None = None,
-    group: str | int | None = None,
+    run_as: str | int | None = None,
+    run_as_group: str | int | None = None,
     umask: int | None = None,
     pid_file: str | os.PathLike[str] | None = None,
     signals: bool = True,
@@ -116,7 +127,16 @@ async def serve_async(
     from .service import Service
 
     settings = Settings(
-        target, where, listen, drain_timeout, reload, on_ready, user, group, umask, pid_file,
+        target,
+        where,
+        listen,
+        drain_timeout,
+        reload,
+        on_ready,
+        run_as,
+        run_as_group,
+        umask,
+        pid_file,
         signals,
-    )  # fmt: skip
+    )
     return await Service(settings).run()

@@ -34,8 +34,8 @@ class Settings:
         drain_timeout: Any,
         reload: Any,
         on_ready: Any,
-        user: Any,
-        group: Any,
+        run_as: Any,
+        run_as_group: Any,
         umask: Any,
         pid_file: Any,
         signals: Any,
@@ -60,7 +60,7 @@ class Settings:
             self.drain_timeout = limit
         self.reload = None if reload is None else check_callable('reload', reload)
         self.on_ready = None if on_ready is None else check_callable('on_ready', on_ready)
-        self.identity: Identity | None = identity(user, group)
+        self.identity: Identity | None = identity(run_as, run_as_group)
         self.umask = None if umask is None else check_int('umask', umask, 0, 0o777)
         if pid_file is not None and not isinstance(pid_file, (str, os.PathLike)):
             bad_type('pid_file', 'a path', pid_file)

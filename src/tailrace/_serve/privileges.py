@@ -42,30 +42,30 @@ def identity(user: Any, group: Any) -> Identity | None:
 
     uid = gid = name = None
     if user is not None:
-        entry = _entry('user', user, pwd.getpwnam, pwd.getpwuid)
+        entry = _entry('run_as', 'user', user, pwd.getpwnam, pwd.getpwuid)
         uid = user if entry is None else entry.pw_uid
         if entry is not None:
             gid, name = entry.pw_gid, entry.pw_name
         elif group is None:
-            bad_value('user', 'a user of this system (or with a group)', user)
+            bad_value('run_as', 'a user of this system (or with run_as_group)', user)
     if group is not None:
-        found = _entry('group', group, grp.getgrnam, grp.getgrgid)
+        found = _entry('run_as_group', 'group', group, grp.getgrnam, grp.getgrgid)
         gid = group if found is None else found.gr_gid
     assert gid is not None
     return Identity(uid, gid, name)
 
 
-def _entry(what: str, value: Any, by_name: Any, by_number: Any) -> Any:
+def _entry(name: str, what: str, value: Any, by_name: Any, by_number: Any) -> Any:
     """Its entry; None for a number that has none, which is no error."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        bad_type(what, 'a name or a number', value)
+        bad_type(name, 'a name or a number', value)
     if isinstance(value, int) and not 0 <= value <= _MOST:
-        bad_value(what, 'a number of the system', value)
+        bad_value(name, 'a number of the system', value)
     try:
         return by_name(value) if isinstance(value, str) else by_number(value)
     except KeyError:
         if isinstance(value, str):
-            bad_value(what, f'a {what} of this system', value)
+            bad_value(name, f'a {what} of this system', value)
         return None
 
 

@@ -19,6 +19,7 @@ from .._handles.selector import new_event_loop
 from .._listeners import Listener
 from .._names import Record
 from .._net.failing import check_policy
+from .._net.guarded import PRIVILEGES
 from .._net.server import Server
 from .._validate import bad_value
 from ..errors import state_error
@@ -177,7 +178,7 @@ class Service:
         servers = self._servers
         if settings.identity is not None:
             for server in servers:
-                _hold_back(server)
+                server._hold_back(PRIVILEGES, True)
         idle = [server for server in servers if not is_bound(server)]
         if settings.where or settings.listen:
             if len(idle) != 1:
@@ -192,7 +193,7 @@ class Service:
         if settings.identity is not None:
             become(settings.identity)
             for server in servers:
-                _let_go(server)
+                server._hold_back(PRIVILEGES, False)
         if settings.on_ready is not None:
             result = settings.on_ready(*Listener(settings.on_ready, True).fit((servers,)))
             if _runtime.is_coroutine(result) or asyncio.isfuture(result):
@@ -289,23 +290,3 @@ def _place(server: Server) -> str:
         host = f'[{address.address}]' if address.family == 'IPv6' else address.address
         return f'{host}:{address.port}'
     return str(address)
-
-
-def _hold_back(server: Server) -> None:
-    """Listen without accepting."""
-
-    def pause() -> None:
-        if server._handle is not None:
-            server._handle.pause()
-
-    pause()
-    if not server.listening or server._pending:
-        server.prepend_once_listener('listening', pause)
-
-
-def _let_go(server: Server) -> None:
-    handle = server._handle
-    if server._arrivals is not None:
-        server._arrivals.hold_back()
-    elif handle is not None:
-        handle.resume()
