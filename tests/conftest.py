@@ -44,7 +44,7 @@ SLOW = (
     *('tests/adapters/', 'tests/bench/', 'tests/campaign/', 'tests/cluster/', 'tests/docs/'),
     *('tests/fuzz/', 'tests/typing/', 'tests/addr/test_block_list_model', 'test_block_list_size'),
     *('tests/net/test_shows', 'tests/test_commands', 'tests/test_conftest', 'tests/test_examples'),
-    *('tests/test_sanitize', 'tests/proxy/test_real'),
+    *('tests/test_sanitize', 'tests/proxy/test_real', 'tests/proxy/test_fleet'),
     *('tests/test_demo', 'tests/test_programs', 'tests/test_cancelling', '/test_cancelling.py'),
     *('[uvloop', '-uvloop]', '_in_a_process'),
 )

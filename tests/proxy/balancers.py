@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ['DEFAULTS', 'haproxy', 'listening', 'needs_haproxy', 'needs_nginx', 'nginx']
+__all__ = ['Balancer', 'haproxy', 'needs_haproxy', 'needs_nginx', 'nginx', 'running_haproxy']
 
 #: Where our CI runs, ``.ci/run`` installs them: there it is a failure if one is missing.
 REQUIRED = bool(os.environ.get('CI')) and sys.platform == 'linux'
@@ -54,18 +54,36 @@ def listening() -> socket.socket:
     return socket.create_server(('127.0.0.1', 0), backlog=1024)
 
 
+class Balancer:
+    """A balancer that runs."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self.process = process
+        self.killed = False
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+
+
 @contextmanager
 def _running(
     command: list[str], listener: socket.socket, log: Path, env: dict[str, str]
-) -> Iterator[int]:
-    with log.open('w') as out:
+) -> Iterator[Balancer]:
+    port = int(listener.getsockname()[1])
+    with log.open('w') as out, listener:
         process = subprocess.Popen(
             command, pass_fds=[listener.fileno()], stdout=out, stderr=out,
             env={**os.environ, **env},
         )  # fmt: skip
+    # From here on the socket is the balancer's alone: if it dies, clients are refused.
+    balancer = Balancer(port, process)
     try:
-        yield int(listener.getsockname()[1])
-        if process.poll() is not None:
+        yield balancer
+        if process.poll() is not None and not balancer.killed:
             pytest.fail(f'{command[0]} has ended: {log.read_text()}')
     except TimeoutError as error:
         error.add_note(log.read_text())
@@ -80,16 +98,23 @@ def _running(
 
 
 @contextmanager
-def haproxy(folder: Path, config: str, name: str = 'haproxy') -> Iterator[int]:
-    """haproxy with ``config``, where ``{fd}`` is its socket; gives the port."""
+def running_haproxy(folder: Path, config: str, name: str = 'haproxy') -> Iterator[Balancer]:
+    """haproxy with ``config``, where ``{fd}`` is its socket."""
     if HAPROXY is None:
         pytest.fail('haproxy is not installed, and required here (CI)')
-    with listening() as listener:
-        path = folder / f'{name}.cfg'
-        path.write_text(DEFAULTS + config.replace('{fd}', f'fd@{listener.fileno()}'))
-        command = [HAPROXY, '-db', '-f', str(path)]
-        with _running(command, listener, folder / f'{name}.log', {}) as port:
-            yield port
+    listener = listening()
+    path = folder / f'{name}.cfg'
+    path.write_text(DEFAULTS + config.replace('{fd}', f'fd@{listener.fileno()}'))
+    command = [HAPROXY, '-db', '-f', str(path)]
+    with _running(command, listener, folder / f'{name}.log', {}) as balancer:
+        yield balancer
+
+
+@contextmanager
+def haproxy(folder: Path, config: str) -> Iterator[int]:
+    """The same; gives the port."""
+    with running_haproxy(folder, config) as balancer:
+        yield balancer.port
 
 
 @contextmanager
@@ -97,15 +122,15 @@ def nginx(folder: Path, servers: str) -> Iterator[int]:
     """nginx with ``servers`` in its stream block, where ``{listen}`` is the address; the port."""
     if NGINX is None:
         pytest.fail('nginx is not installed, and required here (CI)')
-    with listening() as listener:
-        address = f'127.0.0.1:{listener.getsockname()[1]}'
-        load = ''.join(f'load_module {path};\n' for path in STREAM[:1])
-        (folder / 'nginx.conf').write_text(
-            f'{load}daemon off;\npid {folder}/nginx.pid;\n'
-            f'error_log {folder}/error.log info;\nevents {{}}\n'
-            f'stream {{\n{servers.replace("{listen}", address)}\n}}\n'
-        )
-        command = [NGINX, '-p', str(folder), '-c', str(folder / 'nginx.conf')]
-        env = {'NGINX': f'{listener.fileno()};'}
-        with _running(command, listener, folder / 'nginx.log', env) as port:
-            yield port
+    listener = listening()
+    address = f'127.0.0.1:{listener.getsockname()[1]}'
+    load = ''.join(f'load_module {path};\n' for path in STREAM[:1])
+    (folder / 'nginx.conf').write_text(
+        f'{load}daemon off;\npid {folder}/nginx.pid;\n'
+        f'error_log {folder}/error.log info;\nevents {{}}\n'
+        f'stream {{\n{servers.replace("{listen}", address)}\n}}\n'
+    )
+    command = [NGINX, '-p', str(folder), '-c', str(folder / 'nginx.conf')]
+    env = {'NGINX': f'{listener.fileno()};'}
+    with _running(command, listener, folder / 'nginx.log', env) as balancer:
+        yield balancer.port
