@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from harness.launch import Failed
 from harness.peers import Peer, Tools
 from harness.rows import Row, Setting
 
+#: With --against: the labels of the two builds.
+NOW, THEN = 'now', 'before'
 RESULTS = Path(__file__).resolve().parent / 'results'
 DOCS = Path(__file__).resolve().parent.parent / 'docs'
 FORMAT = 1
@@ -60,7 +63,24 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--rows', metavar='A,B', help='only these rows')
     parser.add_argument('--peers', metavar='A,B', help='only these peers, and c as their base')
-    parser.add_argument('--json', type=Path, metavar='FILE', default=RESULTS / 'latest.json')
+    parser.add_argument(
+        '--json',
+        type=Path,
+        metavar='FILE',
+        help='the result (default bench/results/latest.json; build/bench/latest.json with '
+        '--quick, --rows, --peers or --against, which measure a part)',
+    )
+    parser.add_argument(
+        '--against',
+        metavar='REV',
+        help='measure this checkout beside that commit, in turns; status 1 if a row got worse',
+    )
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        default=0.05,
+        help='how much worse a row may be with --against (0.05 is 5 %%)',
+    )
     parser.add_argument('--python', default=sys.executable, help="the peers' interpreter")
     parser.add_argument('--node', help=f'node (else {peers.NODE_VARIABLE}, else PATH)')
     parser.add_argument(
@@ -88,12 +108,24 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     options.package = not (options.builds or options.no_compiled)
     if options.package:
         options.builds['compiled'] = str(build.PACKAGE)
+    if options.json is None:
+        part = options.quick or options.rows or options.peers or options.against
+        options.json = (build.BUILD if part else RESULTS) / 'latest.json'
+    if options.against:
+        if options.build or options.peers or options.docs:
+            parser.error('--against goes with --rows, --quick and the like, not with --build')
+        options.builds = {NOW: '', THEN: ''}  # known once they are made
+        options.package = False
     try:
         options.rows = rows.choose(options.rows)
         names = options.peers.split(',') if options.peers else None
         if names is not None and 'c' not in names:
             names.insert(0, 'c')
         options.peers = peers.select(peers.with_builds(options.builds), names)
+        if options.against:
+            options.peers = {
+                name: peer for name, peer in options.peers.items() if name == 'c' or '@' in name
+            }
         options.cores = launch.cores(options.cores)
     except ValueError as error:
         parser.error(str(error))
@@ -273,6 +305,12 @@ def main(words: list[str] | None = None) -> int:
             options.peers = {
                 name: peer for name, peer in options.peers.items() if not name.endswith('@compiled')
             }
+    if options.against:
+        try:
+            two_builds(options)
+        except build.BuildError as error:
+            say(f'bench: {error}')
+            return 1
     available = available_peers(options.peers, tools, skipped, versions)
     result: dict[str, Any] = {**circumstances(options, versions), 'rows': {}, 'skipped': skipped}
     if options.cores[0] == options.cores[1]:
@@ -288,7 +326,60 @@ def main(words: list[str] | None = None) -> int:
     options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + '\n')
     print(table.document(result))
     say(f'bench: {options.json}')
+    if options.against:
+        lines, worse = comparison(result['rows'], options.tolerance)
+        print(table.markdown(['row', 'peer', options.against, 'now', 'now : before'], lines))
+        print('\n'.join(worse) or f'nothing is worse by more than {options.tolerance:.0%}')
+        return 1 if worse else 0
     return publish(result, options) if options.docs else 0
+
+
+def two_builds(options: argparse.Namespace) -> None:
+    """Compile this checkout and that commit (as they are, with --no-compiled)."""
+    then = build.revision(options.against, build.BUILD / 'against' / 'source')
+    for label, root in ((NOW, build.ROOT), (THEN, then)):
+        folder = root / 'src'
+        if not options.no_compiled:
+            folder = build.package(options.python, build.BUILD / 'against' / label, root)
+        for name, peer in options.peers.items():
+            if name.endswith(f'@{label}'):
+                options.peers[name] = replace(peer, build=str(folder))
+
+
+def comparison(rows: dict[str, Any], tolerance: float) -> tuple[list[list[str]], list[str]]:
+    """Lines of a table, and a sentence for each row that got worse by more than `tolerance`.
+
+    Judged by the server's CPU time of an operation, where there is one: on a machine that others
+    use as well it says more than a rate. Each round compares the two as they ran one after the
+    other; the median of the rounds counts.
+    """
+    lines, worse = [], []
+    for name, row in rows.items():
+        for peer, entry in row['peers'].items():
+            if not peer.endswith(f'@{NOW}'):
+                continue
+            before = row['peers'].get(peer.removesuffix(NOW) + THEN)
+            if before is None:
+                continue
+            key = 'cpu_us' if entry.get('cpu_us') and before.get('cpu_us') else 'value'
+            now_values, then_values = (
+                [None if one is None else one.get(key) for one in each['rounds']]
+                for each in (entry, before)
+            )
+            found = stats.spread(stats.ratios(now_values, then_values))['median']
+            if found is None:
+                continue
+            less_is_better = key == 'cpu_us' or not row['higher_is_better']
+            unit = 'us CPU' if key == 'cpu_us' else row['unit']
+            shown = [
+                f'{stats.spread(values)["median"]:,.4g} {unit}'
+                for values in (then_values, now_values)
+            ]
+            plain = peer.removesuffix(f'@{NOW}')
+            lines.append([name, plain, *shown, f'{found:.3f}'])
+            if (found if less_is_better else 1 / found) > 1 + tolerance:
+                worse.append(f'{name}, {plain}: {found:.3f} times what {unit} it was')
+    return lines, worse
 
 
 def publish(result: dict[str, Any], options: argparse.Namespace) -> int:

@@ -22,14 +22,14 @@ def compiler() -> str | None:
     return shutil.which('cc') or shutil.which('gcc') or shutil.which('clang')
 
 
-def package(python: str, directory: Path = PACKAGE) -> Path:
+def package(python: str, directory: Path = PACKAGE, root: Path = ROOT) -> Path:
     """A compiled copy of tailrace for the interpreter `python`: the folder to import it from.
 
-    With its bytecode, as pip leaves a package behind.
+    With its bytecode, as pip leaves a package behind. `root` is the checkout it is made from.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for command in (
-        [python, str(ROOT / 'hatch_build.py'), str(directory)],
+        [python, str(root / 'hatch_build.py'), str(directory)],
         [python, '-m', 'compileall', '-q', str(directory)],
     ):
         try:
@@ -39,6 +39,19 @@ def package(python: str, directory: Path = PACKAGE) -> Path:
         if result.returncode != 0:
             lines = result.stderr.strip().splitlines() or ['no message']
             raise BuildError(f'tailrace cannot be compiled here: {lines[-1]}')
+    return directory
+
+
+def revision(name: str, directory: Path) -> Path:
+    """The files of a commit of this project, in a folder of their own."""
+    archive = subprocess.run(
+        ['git', '-C', str(ROOT), 'archive', '--format=tar', name], capture_output=True
+    )
+    if archive.returncode != 0:
+        raise BuildError(f'no revision {name}: {archive.stderr.decode().strip()}')
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    subprocess.run(['tar', '-x', '-C', str(directory)], input=archive.stdout, check=True)
     return directory
 
 

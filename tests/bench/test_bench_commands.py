@@ -6,7 +6,7 @@ from pathlib import Path
 import count
 import pytest
 import run
-from harness import launch, peers, rows
+from harness import build, launch, peers, rows
 from harness.launch import Failed
 
 
@@ -160,3 +160,58 @@ def test_count_takes_exact_names(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         count.arguments(['--peers', 'asyncio'])
     assert 'no peer asyncio' in capsys.readouterr().err
+
+
+def test_a_part_of_the_run_leaves_the_recorded_results_alone():
+    assert run.arguments([]).json == run.RESULTS / 'latest.json'
+    for words in (['--quick'], ['--rows', 'echo-100'], ['--peers', 'node'], ['--against', 'HEAD']):
+        assert run.arguments(words).json == build.BUILD / 'latest.json', words
+    assert run.arguments(['--quick', '--json', 'x.json']).json == Path('x.json')
+
+
+def test_against_a_commit_the_two_builds_and_the_base_are_measured(
+    capsys: pytest.CaptureFixture[str],
+):
+    options = run.arguments(['--against', 'HEAD', '--rows', 'echo-100'])
+    names = [peer.name for peer in run.peers_of(rows.ROWS['echo-100'], options.peers)]
+    assert names[0] == 'c'
+    assert {'tailrace@now', 'tailrace@before'} < set(names)
+    assert all('@' in name for name in names[1:])
+    with pytest.raises(SystemExit):
+        run.arguments(['--against', 'HEAD', '--peers', 'node'])
+    assert '--against goes with' in capsys.readouterr().err
+
+
+def test_against_what_is_no_commit_is_refused(tmp_path: Path):
+    with pytest.raises(build.BuildError, match='no revision no-such-commit'):
+        build.revision('no-such-commit', tmp_path / 'there')
+
+
+def side(value: float, cpu: float | None) -> dict[str, object]:
+    more = {} if cpu is None else {'cpu_us': cpu}
+    return {'rounds': [{'value': value, **more}] * 3, **more}
+
+
+@pytest.mark.parametrize(
+    ('higher', 'before', 'now', 'worse'),
+    [
+        (True, side(100, 10), side(50, 10.4), False),  # the CPU time decides, not the rate
+        (True, side(100, 10), side(100, 10.6), True),
+        (True, side(100, None), side(94, None), True),
+        (True, side(100, None), side(96, None), False),
+        (False, side(10, None), side(10.6, None), True),
+        (False, side(10, None), side(9, None), False),
+    ],
+)
+def test_a_row_that_got_worse_is_named(
+    higher: bool, before: dict[str, object], now: dict[str, object], worse: bool
+):
+    row = {
+        'unit': 'x',
+        'higher_is_better': higher,
+        'peers': {'c': side(1, 1), 'tailrace@now': now, 'tailrace@before': before},
+    }
+    lines, found = run.comparison({'a row': row}, 0.05)
+    assert [line[:2] for line in lines] == [['a row', 'tailrace']]
+    assert bool(found) is worse
+    assert not worse or found[0].startswith('a row, tailrace: ')
