@@ -499,3 +499,73 @@ def test_a_server_without_any_certificate(run: Any, certs: Certificates) -> None
         await watched.close()
 
     run(main)
+
+
+def test_a_chain_links_by_names(run: Any, certs: Certificates) -> None:
+    """A server may send what it likes behind its certificate: a stranger is no issuer."""
+
+    async def main() -> None:
+        stranger = certs.stranger.cert_pem.bytes().decode()
+        own, middle = certs.chain['cert'].split('-----END CERTIFICATE-----\n')[:2]
+        end = '-----END CERTIFICATE-----\n'
+        mixed = {'cert': own + end + stranger + middle + end, 'key': certs.chain['key']}
+        watched = Watched(mixed)
+        port = await watched.listen()
+        seen: list[Any] = []
+        early: list[Any] = []
+
+        def keep(host: str, cert: Any) -> None:
+            seen.append(cert)
+
+        for reject in (True, False):
+            sock = tls.connect(
+                port, 'localhost', ca=certs.ca, reject_unauthorized=reject,
+                check_server_identity=keep,
+            )  # fmt: skip
+            sock.on('connect', lambda sock=sock: early.append(sock.get_peer_certificate()))
+            assert (await outcome(sock))[0] == ('authorized' if reject else 'unverified')
+        assert early == [{}, {}]
+        for one in seen:
+            middle_one = one.issuerCertificate
+            root = middle_one.issuerCertificate
+            assert (middle_one.subject, root.subject) == (one.issuer, middle_one.issuer)
+            assert root.issuerCertificate is root
+        await watched.close()
+
+    run(main)
+
+
+def test_only_ascii_letters_are_alike() -> None:
+    cert = {'subjectaltname': 'DNS:kelvin.example'}
+    assert tls.check_server_identity('KELVIN.Example.', cert) is None
+    assert tls.check_server_identity('\N{KELVIN SIGN}elvin.example', cert) is not None
+
+
+def test_start_tls_with_certificates_of_clients(run: Any, certs: Certificates) -> None:
+    async def main() -> None:
+        told: list[Any] = []
+
+        async def serve(sock: Any) -> None:
+            try:
+                secured = await sock.start_tls(
+                    server_side=True, request_cert=True, ca=certs.ca, **certs.server
+                )
+            except tls.TLSError as error:
+                told.append(error.code)
+            else:
+                told.append(secured.authorized)
+                secured.end()
+                await secured.wait_closed()
+
+        server = await net.create_server(serve).listen(0, '127.0.0.1')
+        for client in (certs.client, certs.unknown, {}):
+            sock = await net.connect(server.address().port, '127.0.0.1')
+            secured = tls.TLSSocket(sock, ca=certs.ca, servername='localhost', **client)
+            secured.on('error', lambda: None)
+            secured.resume()
+            secured.end()
+            await secured.wait_closed()
+        assert await server.close_all(deadline=5000) == 0
+        assert told == [True, ISSUER, 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE']
+
+    run(main)

@@ -48,20 +48,24 @@ _ACCESS = {'1.3.6.1.5.5.7.48.1': 'OCSP - URI', '1.3.6.1.5.5.7.48.2': 'CA Issuers
 def describe(raw: bytes, issuers: Iterable[bytes] = ()) -> Record:
     """Node's certificate object of a DER certificate.
 
-    With the certificates of its ``issuers``, the nearest first, ``issuerCertificate`` links to the
-    next one; the last links to itself if it is self-signed. Raises ValueError if it is no
-    certificate.
+    With further certificates, ``issuerCertificate`` links to the one among them that has the
+    issuer's name, whatever order they came in; the last links to itself if it is self-signed.
+    Raises ValueError if it is no certificate.
     """
-    out = _read(raw)
-    last, seen = out, {raw}
-    for issuer in issuers:
-        if issuer in seen:
-            continue
-        seen.add(issuer)
-        following = _read(issuer)
+    out = last = _read(raw)
+    left = [one for one in issuers if one != raw]
+    linked = False
+    while last['subject'] != last['issuer']:
+        for one in left:
+            following = _read(one)
+            if following['subject'] == last['issuer']:
+                break
+        else:
+            return out
+        left.remove(one)
         last['issuerCertificate'] = following
-        last = following
-    if len(seen) > 1 and last['subject'] == last['issuer']:
+        last, linked = following, True
+    if linked:
         last['issuerCertificate'] = last
     return out
 

@@ -35,8 +35,12 @@ def _entries(text: str) -> list[tuple[str, str]]:
     return out
 
 
+#: Only these are alike in a host name: str.lower() would also turn a Kelvin sign into a k.
+_LOWER = {ord(c): c.lower() for c in 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'}
+
+
 def _labels(name: str) -> list[str]:
-    return name.removesuffix('.').lower().split('.')
+    return name.removesuffix('.').translate(_LOWER).split('.')
 
 
 def matches(host: str, pattern: str, wildcards: bool = True) -> bool:

@@ -101,7 +101,7 @@ class Known(Socket):
 
         ``detailed`` adds the chain: ``issuerCertificate`` of each links to the next.
         """
-        if self._engine is None:
+        if self._engine is None or self._raw_certificate() is None:
             return Record()
         return certificate_of(self._engine.object, bool(detailed))
 
@@ -116,8 +116,14 @@ class Known(Socket):
 
         Raises ERR_TLS_OPTION_UNSUPPORTED without the package.
         """
-        raw = None if self._engine is None else self._engine.object.getpeercert(binary_form=True)
+        raw = self._raw_certificate()
         return None if raw is None else _x509(raw)
+
+    def _raw_certificate(self) -> bytes | None:
+        try:
+            return None if self._engine is None else self._engine.object.getpeercert(True)
+        except ValueError:  # the handshake is under way
+            return None
 
     def get_x509_certificate(self) -> Any:
         """The own certificate in that form, or None."""

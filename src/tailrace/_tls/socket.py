@@ -456,8 +456,11 @@ class TLSSocket(Known):
             if not isinstance(error, Exception):
                 self.destroy()
             raise
-        if event == 'close' or self._life & L_DESTROYED:
+        if event == 'close' or not self._secured:
             raise self._error or state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
+        if self._error is not None:
+            raise self._error
+        # It may have ended again by now, as a plain connection may have.
         return self
 
 
