@@ -23,7 +23,7 @@ LAYERS = (
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
             *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd', 'framing'),
-            'proxy_protocol',
+            *('proxy_protocol', 'clients'),
             'adapters',
         ),
     ),
@@ -33,6 +33,7 @@ LAYERS = (
     ),
     Layer('TLS between a socket and its handle', ('_tls',)),
     Layer('one server in many processes, and the channels between them', ('_cluster',)),
+    Layer('connections made again, connections shared', ('_clients',)),
     Layer('options, sockets, connecting, servers', ('_net',)),
     Layer('messages out of bytes, and back', ('_framing',)),
     Layer('reading and writing states, pipes, destruction', ('_stream',)),

@@ -342,6 +342,9 @@ _STATE: dict[str, tuple[str, type[Exception] | tuple[type[Exception], ...] | Non
     'ERR_TLS_INVALID_CONTEXT': ('not a secure context', TypeError),
     'ERR_TLS_REQUIRED_SERVER_NAME': ('a server name is needed', None),
     'ERR_TLS_SNI_FROM_SERVER': ('a server cannot ask for a name', None),
+    'ERR_POOL_CLOSED': ('the pool is closed', None),
+    'ERR_POOL_FULL': ('too many wait for a connection of the pool', None),
+    'ERR_POOL_TIMEOUT': ('no connection of the pool was free in time', TimeoutError),
     'ERR_USE_AFTER_CLOSE': ('used after it was closed', None),
 }
 
