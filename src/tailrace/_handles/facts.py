@@ -11,8 +11,7 @@ import os
 import socket
 import struct
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .reading import RawSocket, code_of
 
@@ -80,8 +79,7 @@ def own_name(fd: int, peer: bool) -> Any:
 # -- who is at the other end ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PeerCredentials:
+class PeerCredentials(NamedTuple):
     """The process at the other end of a Unix socket, as it was when it connected.
 
     Told by the kernel, so the peer cannot lie. ``pid`` is None on systems that do not tell it;
@@ -126,8 +124,7 @@ def peer_credentials(fd: int) -> PeerCredentials | None:
 # -- the state of a TCP connection ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TcpInfo:
+class TcpInfo(NamedTuple):
     """What the kernel measures on one TCP connection, at one moment.
 
     Times are milliseconds, sizes bytes. What the system does not tell is None.
