@@ -73,7 +73,7 @@ def test_every_split(data: bytes, expected: str) -> None:
         found = parse(data + behind)
         assert found is not None
         assert (repr(found[0]), found[1]) == (expected, len(data))
-    assert parse(bytearray(data)) == parse(memoryview(data)) == parse(data)  # type: ignore[arg-type]
+    assert parse(bytearray(data)) == parse(memoryview(data)) == parse(data)
 
 
 def first_refusal(data: bytes) -> tuple[int, ProxyProtocolError]:

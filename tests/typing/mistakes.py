@@ -101,6 +101,9 @@ def options_that_do_not_exist(sock: Socket, server: Server) -> None:
     Socket(no_delay='yes')  # wrong
     server.listen(hostname='x')  # wrong
     server.listen(port=0, backlog='many')  # wrong
+    net.create_server(proxy_protocol='maybe')  # wrong
+    net.create_server(proxy_protocol='required', proxy_from=5)  # wrong
+    net.connect(80, proxy_protocol=3)  # wrong
 
 
 def values_that_do_not_fit(sock: Socket, server: Server) -> None:

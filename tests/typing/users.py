@@ -27,6 +27,7 @@ from tailrace import (
     testing,
 )
 from tailrace.adapters import asyncio as face
+from tailrace.proxy_protocol import ProxyHeader, parse
 
 
 def events_of_a_socket(sock: Socket) -> None:
@@ -200,6 +201,13 @@ def options() -> None:
     net.connect(80, 'localhost', lambda: None)
     assert_type(Socket(allow_half_open=True), Socket)
     net.create_server().listen(port=0, host='::1', exclusive=True)
+    net.create_server(proxy_protocol='required', proxy_from=['10.0.0.0/8', '::1'])
+    header = ProxyHeader(source_address='::1', source_port=1, tlvs=((1, b'h2'),))
+    net.connect(80, proxy_protocol=header)
+    net.connect(80, proxy_protocol=2)
+    assert_type(Socket().proxy_header, ProxyHeader | None)
+    assert_type(ProxyHeader.of(Socket(), 1).uniqueId, bytes | None)
+    assert_type(parse(b''), tuple[ProxyHeader, int] | None)
     assert_type(tailrace.serve(net.create_server(), 8124, '::1', workers=2), None)
     tailrace.serve([net.create_server().listen(0)], drain_timeout=None, reload=lambda: None)
     tailrace.serve(lambda: net.create_server(), port=0, on_ready=lambda servers: print(servers))

@@ -154,7 +154,8 @@ def _read_networks(value: Any) -> tuple[BlockList, bool]:
         bad_type('options.proxy_from', 'addresses, subnets or a BlockList', value)
     networks = BlockList()
     unix = False
-    for one in value:
+    items: list[Any] = [*value]  # pyright: ignore[reportUnknownVariableType]
+    for one in items:
         if isinstance(one, SocketAddress):
             networks.add_address(one)
         elif not isinstance(one, str):
@@ -166,7 +167,7 @@ def _read_networks(value: Any) -> tuple[BlockList, bool]:
         else:
             networks.add_address(one, 'ipv6' if ':' in one else 'ipv4')
     if not unix and not networks.size:
-        bad_value('options.proxy_from', 'at least one address or subnet', value)
+        bad_value('options.proxy_from', 'at least one address or subnet', items)
     return networks, unix
 
 

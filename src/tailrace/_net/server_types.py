@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from .._addr import BlockList
+from .._addr import BlockList, SocketAddress
 
 if TYPE_CHECKING:
     from .._stream.typed import OnDone
@@ -53,6 +53,6 @@ class ServerOptions(TypedDict, total=False):
     no_delay: bool | None
     on_error: OnFailure | Literal['log', 'raise'] | None
     pause_on_connect: bool | None
-    proxy_from: str | Iterable[str] | BlockList | None
+    proxy_from: str | SocketAddress | Iterable[str | SocketAddress] | BlockList | None
     proxy_protocol: Literal['off', 'required'] | None
     proxy_timeout: Duration | None

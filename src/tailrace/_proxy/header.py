@@ -10,7 +10,7 @@ import enum
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from .._addr.ip import MAPPED, MASK32, is_ip, number_v6, text_v4
 from .._names import node_names
@@ -55,7 +55,7 @@ def text_of(value: bytes | None) -> str | None:
 
 def fields_of(data: bytes) -> list[tuple[int, bytes]] | None:
     """The fields in ``data``, in order; None if they do not fill it exactly."""
-    out = []
+    out: list[tuple[int, bytes]] = []
     at, end = 0, len(data)
     while at < end:
         start = at + 3
@@ -317,7 +317,8 @@ def _unmapped(text: str) -> str | None:
 
 
 def _checked_tlvs(tlvs: Any) -> tuple[tuple[int, bytes], ...]:
-    out = []
+    out: list[tuple[int, bytes]] = []
+    pairs: list[tuple[Any, Any]]
     try:
         pairs = [(kind, value) for kind, value in tlvs]
     except (TypeError, ValueError):
@@ -327,7 +328,7 @@ def _checked_tlvs(tlvs: Any) -> tuple[tuple[int, bytes], ...]:
         kind = check_int('the type of a TLV', kind, 0, 255)
         if not isinstance(value, (bytes, bytearray, memoryview)):
             bad_type('the value of a TLV', 'bytes', value)
-        value = bytes(value)
+        value = bytes(cast('bytes', value))
         if kind == TLVType.CRC32C:
             value = bytes(4)
         elif kind == TLVType.UNIQUE_ID and len(value) > MAX_UNIQUE_ID:

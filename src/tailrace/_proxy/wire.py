@@ -50,7 +50,9 @@ def _no(reason: str, text: str) -> NoReturn:
     raise ProxyProtocolError(text, reason)
 
 
-def parse(data: bytes, *, max_size: int = MAX_HEADER) -> tuple[ProxyHeader, int] | None:
+def parse(
+    data: bytes | bytearray | memoryview, *, max_size: int = MAX_HEADER
+) -> tuple[ProxyHeader, int] | None:
     """The header at the start of ``data`` and how many bytes it has; None: more is needed.
 
     Ask again with the same bytes and what follows them. What is behind the header is not looked at.
