@@ -1,7 +1,8 @@
 """The functions of asyncio's network interface, with tailrace below them.
 
-They take what tailrace's ``connect`` and ``listen`` take (happy eyeballs, block lists, ms) and give
-what asyncio's give. This file refuses to know how a transport works (``transport.py``).
+They take what tailrace's ``connect`` and ``listen`` take (happy eyeballs, block lists, ms), also of
+``tls``, and give what asyncio's give. This file refuses to know how a transport works
+(``transport.py``).
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .. import _runtime
-from .._net.connect import connect as _connect
-from .._net.options import SERVER_OPTIONS
-from .._net.server import Server, create_server
+from .._net.server import Server
 from .._net.socket import Socket
+from .secure import connecting, serving, split
 from .transport import SocketTransport, transport_for
 
 __all__ = [
@@ -37,10 +37,11 @@ async def create_connection(
 ) -> tuple[SocketTransport, _P]:
     """Connect, and run a protocol of asyncio on the connection: ``(transport, protocol)``.
 
-    Arguments after ``protocol_factory`` and errors are those of :func:`tailrace.net.connect`.
-    Cancelling it closes the connection.
+    Arguments after ``protocol_factory`` and errors are those of :func:`tailrace.net.connect`; with
+    an option of TLS, such as ``ca`` or ``secure_context``, those of :func:`tailrace.tls.connect`,
+    and the connection is secure. Cancelling it closes the connection.
     """
-    sock = await _connect(*args, **options)
+    sock = await connecting(args, options)
     protocol = protocol_factory()
     transport = transport_for(sock, protocol)
     try:
@@ -54,9 +55,18 @@ async def create_connection(
 async def open_connection(*args: Any, limit: int = LIMIT, **options: Any) -> StreamPair:
     """Connect, for code written for asyncio's streams: ``(reader, writer)``.
 
-    ``limit`` (bytes, default 65536) is the reader's; the rest as for ``tailrace.net.connect``.
+    ``limit`` (bytes, default 65536) is the reader's; the rest as for ``tailrace.net.connect``, or
+    with an option of TLS for ``tailrace.tls.connect``.
     """
-    return streams_for(await _connect(*args, **options), limit=limit)
+    return streams_for(await connecting(args, options), limit=limit)
+
+
+class _StreamProtocol(asyncio.StreamReaderProtocol):
+    """Keeps the writing side open after the peer's end, also with TLS, where asyncio's does not."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return True
 
 
 def streams_for(sock: Socket, *, limit: int = LIMIT) -> StreamPair:
@@ -66,16 +76,10 @@ def streams_for(sock: Socket, *, limit: int = LIMIT) -> StreamPair:
     """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=limit, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    protocol = _StreamProtocol(reader, loop=loop)
     transport = transport_for(sock, protocol)
     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     return reader, writer
-
-
-def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of the server, options of listen()."""
-    mine = {name: options.pop(name) for name in list(options) if name in SERVER_OPTIONS}
-    return mine, options
 
 
 async def start_server(
@@ -84,14 +88,16 @@ async def start_server(
     """Serve with a protocol of asyncio for each connection; returns the listening tailrace server.
 
     Arguments after ``protocol_factory`` are those of ``Server.listen``, keywords also those of
-    ``create_server``. The counterpart of asyncio's ``loop.create_server``.
+    ``create_server``; with an option of TLS, such as ``cert`` or ``secure_context``, those of
+    ``tls.create_server``, and connections are secure. The counterpart of asyncio's
+    ``loop.create_server``.
     """
-    own, options = _split(options)
+    own, options = split(options)
 
     def connected(sock: Socket) -> None:
         transport_for(sock, protocol_factory())
 
-    server = create_server(own, connected)
+    server = serving(own, connected)
     await server.listen(*args, **options)
     return server
 
@@ -110,7 +116,7 @@ async def start_stream_server(
     ``asyncio.start_server``; a coroutine runs as a task, whose failure is reported to the loop's
     exception handler and destroys the socket. The rest as for :func:`start_server`.
     """
-    own, options = _split(options)
+    own, options = split(options)
 
     def connected(sock: Socket) -> None:
         def failed(error: Exception) -> None:
@@ -121,6 +127,6 @@ async def start_stream_server(
         if asyncio.iscoroutine(result):
             _runtime.spawn(result, failed)
 
-    server = create_server(own, connected)
+    server = serving(own, connected)
     await server.listen(*args, **options)
     return server

@@ -14,13 +14,14 @@ from typing import Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
+from anyio.streams.tls import TLSAttribute
 
 from .. import _runtime
-from .._net.connect import connect as _connect
-from .._net.server import Server, create_server
+from .._net.server import Server
 from .._net.socket import Socket
 from .._stream.framing import read_some
 from ..errors import StateError
+from .secure import connecting, descriptor_of, secured, serving, split
 
 __all__ = ['ByteStream', 'Listener', 'connect', 'create_listener']
 
@@ -108,17 +109,17 @@ class ByteStream(anyio.abc.ByteStream):
 
 
 def _attributes(sock: Any) -> Mapping[Any, Callable[[], Any]]:
-    handle = sock._handle
-    raw = getattr(handle, '_sock', None)
+    out = _tls_attributes(sock)
+    raw = descriptor_of(sock)
     if raw is None:
-        return {}
+        return out
     names = anyio.abc.SocketAttribute
-    ip = handle.kind == 'tcp'
+    ip = sock._handle.kind == 'tcp'
 
     def short(name: Any) -> Any:
         return name[:2] if ip else name
 
-    out: dict[Any, Callable[[], Any]] = {
+    out |= {
         names.family: lambda: _socket.AddressFamily(raw.family),
         names.local_address: lambda: short(raw.getsockname()),
         names.raw_socket: lambda: TransportSocket(raw),
@@ -130,6 +131,25 @@ def _attributes(sock: Any) -> Mapping[Any, Callable[[], Any]]:
     if ip:
         out[names.local_port] = lambda: raw.getsockname()[1]
     return out
+
+
+def _tls_attributes(sock: Any) -> dict[Any, Callable[[], Any]]:
+    engine = secured(sock)
+    if engine is None:
+        return {}
+    names, inner = TLSAttribute, engine.object
+    return {
+        names.alpn_protocol: inner.selected_alpn_protocol,
+        names.channel_binding_tls_unique: inner.get_channel_binding,
+        names.cipher: inner.cipher,
+        names.peer_certificate: inner.getpeercert,
+        names.peer_certificate_binary: lambda: inner.getpeercert(True),
+        names.server_side: lambda: inner.server_side,
+        names.shared_ciphers: inner.shared_ciphers,
+        names.ssl_object: lambda: inner,
+        names.standard_compatible: lambda: not sock._handle.allow_truncation,
+        names.tls_version: inner.version,
+    }
 
 
 def _ignore(_: object = None) -> None:
@@ -192,18 +212,25 @@ def _check_backend() -> None:
 async def connect(*args: Any, **options: Any) -> ByteStream:
     """Connect as :func:`tailrace.net.connect` does; gives a :class:`ByteStream`.
 
+    With an option of TLS, such as ``ca`` or ``secure_context``, it is :func:`tailrace.tls.connect`,
+    and the stream is secure; ``extra`` knows anyio's TLSAttribute then.
+
     Raises RuntimeError on anyio's trio backend.
     """
     _check_backend()
-    return ByteStream(await _connect(*args, **options))
+    return ByteStream(await connecting(args, options))
 
 
 async def create_listener(*args: Any, **options: Any) -> Listener:
     """Listen as ``Server.listen`` does; gives a :class:`Listener`.
 
+    Options of ``create_server`` are taken too; with one of TLS, such as ``cert`` or
+    ``secure_context``, those of ``tls.create_server``, and streams are secure.
+
     Raises RuntimeError on anyio's trio backend.
     """
     _check_backend()
-    server = create_server()
+    own, options = split(options)
+    server = serving(own)
     await server.listen(*args, **options)
     return Listener(server)

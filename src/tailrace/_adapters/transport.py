@@ -14,6 +14,7 @@ from typing import Any
 
 from .._net.socket import Socket
 from ..errors import state_error
+from .secure import check_ready, descriptor_of, secured
 
 __all__ = ['SocketTransport', 'transport_for']
 
@@ -27,8 +28,9 @@ class SocketTransport(asyncio.Transport):
     ``connection_made``, ``data_received`` (or the calls of a BufferedProtocol), ``eof_received``,
     ``pause_writing``, ``resume_writing`` and ``connection_lost`` are called as asyncio documents.
     ``get_extra_info`` knows 'peername', 'sockname', 'socket' (as far as there is a descriptor) and
-    'tailrace' (the Socket). ``abort`` drops what is queued; ``close`` sends it first. TLS is not
-    there: ``asyncio``'s ``start_tls`` raises TypeError.
+    'tailrace' (the Socket); on a TLS socket also 'ssl_object', 'sslcontext', 'peercert', 'cipher'
+    and 'compression'. ``abort`` drops what is queued; ``close`` sends it first. ``asyncio``'s
+    ``start_tls`` raises TypeError: begin TLS on the socket before, with ``Socket.start_tls``.
     """
 
     def __init__(self, sock: Socket, protocol: asyncio.BaseProtocol, extra: Any = None) -> None:
@@ -59,7 +61,7 @@ class SocketTransport(asyncio.Transport):
 
     def _keep_names(self, extra: Any) -> None:
         sock = self._sock
-        raw = getattr(getattr(sock, '_handle', None), '_sock', None)
+        raw = descriptor_of(sock)
         self._extra: dict[str, Any] = {'tailrace': sock, **(extra or {})}
         if raw is not None:
             self._extra['socket'] = TransportSocket(raw)
@@ -68,6 +70,13 @@ class SocketTransport(asyncio.Transport):
                     self._extra[name] = ask()
                 except OSError:
                     self._extra[name] = None
+        engine = secured(sock)
+        if engine is not None:
+            inner = engine.object
+            self._extra |= {
+                'ssl_object': inner, 'sslcontext': engine.context, 'peercert': inner.getpeercert(),
+                'cipher': inner.cipher(), 'compression': inner.compression(),
+            }  # fmt: skip
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What is known of the connection; see the class."""
@@ -229,9 +238,8 @@ def transport_for(
 
     ``connection_made`` is called from the next turn of the loop. From now on the socket belongs to
     the transport: it gets listeners, and ``allow_half_open`` is switched on. ``extra`` is added to
-    what ``get_extra_info`` knows. Raises ERR_SOCKET_CLOSED if the socket is not connected, and
-    RuntimeError without a running loop.
+    what ``get_extra_info`` knows. Raises ERR_SOCKET_CLOSED if the socket is not connected, or its
+    TLS handshake not complete, and RuntimeError without a running loop.
     """
-    if sock.pending or sock.destroyed:
-        raise state_error('ERR_SOCKET_CLOSED', 'a transport needs a connected socket')
+    check_ready(sock)
     return SocketTransport(sock, protocol, extra)
