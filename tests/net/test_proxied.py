@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import tailrace
 from tailrace import active_resources, net
 from tailrace._handles import PENDING
 from tailrace._net import endpoint
@@ -583,6 +584,41 @@ def test_a_program_is_held_while_a_header_is_awaited(run: Any) -> None:
             await heard.until('close')
 
     run(main)
+
+
+def test_half_a_header_does_not_keep_the_loop_busy(run: Any) -> None:
+    """What has been looked at is taken: else the descriptor would be ready for ever."""
+
+    async def main() -> None:
+        server, heard = server_on(**HERE)
+        port = await started(server)
+        for data in (build(HEADER), build(SIX)):
+            with connected(port, data[:14]) as one:
+                while not (server._headers and server._headers.awaited):
+                    await asyncio.sleep(0)
+                (waiting,) = server._headers.awaited
+                assert waiting.got == data[:14]
+                raw = socket.socket(fileno=waiting.handle.fd)  # type: ignore[union-attr]
+                with pytest.raises(BlockingIOError):
+                    raw.recv(1, socket.MSG_PEEK)
+                raw.detach()
+                one.sendall(data[14:])
+                (await heard.until('connection', len(heard.all('connection')) + 1)).destroy()
+        await stopped(server)
+
+    run(main)
+
+
+def test_a_program_that_fails_leaves_nothing_that_waits(loop_factory: Any) -> None:
+    async def main() -> None:
+        server, _ = server_on(**HERE)
+        with connected(await started(server), b'PROXY'):
+            while not (server._headers and server._headers.awaited):
+                await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        tailrace.run(main, loop_factory=loop_factory)
 
 
 def test_an_unusable_attribute_costs_one_connection(run: Any) -> None:
