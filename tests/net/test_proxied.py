@@ -431,6 +431,28 @@ def test_block_list_is_asked_for_the_client(run: Any, tmp_path: Path) -> None:
     run(main)
 
 
+def test_limits_count_the_clients_and_not_the_balancer(run: Any) -> None:
+    async def main() -> None:
+        server, heard = server_on(**HERE, max_connections_per_address=1)
+        port = await started(server)
+        async with client(port) as one, client(port) as two, client(port) as three:
+            one.writer.write(build(HEADER))
+            await heard.until('connection')
+            two.writer.write(build(SIX))
+            await heard.until('connection', 2)
+            three.writer.write(build(HEADER))
+            assert await three.rest() == b''
+            data = await heard.until('drop')
+            assert (data.reason, data.remote_address) == ('maxConnectionsPerAddress', '192.0.2.7')
+            assert await server.get_connections() == 2
+            for sock in heard.all('connection'):
+                sock.destroy()
+        await stopped(server)
+        assert server.proxy_failures == 0
+
+    run(main)
+
+
 def test_listeners_of_reject_may_raise(run: Any) -> None:
     async def main() -> None:
         server, heard = server_on(**HERE)
