@@ -46,6 +46,7 @@ MODULES = (
     '_runtime',
     '_listeners',
     '_pause',
+    '_tally',
     'events',
     '_stream/state',
     '_stream/feed',

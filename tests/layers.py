@@ -23,7 +23,7 @@ LAYERS = (
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
             *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd', 'framing'),
-            *('proxy_protocol', 'clients'),
+            *('proxy_protocol', 'clients', 'diagnostics'),
             'adapters',
         ),
     ),
@@ -55,6 +55,7 @@ LAYERS = (
                 '_coerce',
                 '_compiled',
                 '_systemd',
+                '_tally',
             ),
         ),
     ),

@@ -13,6 +13,8 @@ from ._compiled import version as _version
 from ._names import module_names as _module_names
 from ._net.channels import channel
 from ._net.connect import connect, create_connection
+from ._net.counting import stats
+from ._net.observing import trace_if_asked as _trace_if_asked
 from ._program import run
 from ._runtime import (
     active_resources,
@@ -96,8 +98,11 @@ __all__ = [
     'set_immediate',
     'set_interval',
     'set_timeout',
+    'stats',
     'stream',
 ]
+
+_trace_if_asked()
 
 #: Which modules of this installation are compiled; empty for pure Python.
 compiled: tuple[str, ...] = _compiled_parts()

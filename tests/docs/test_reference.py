@@ -23,7 +23,7 @@ MODULES = (
     *('tailrace', 'tailrace.net', 'tailrace.stream', 'tailrace.events', 'tailrace.dns'),
     *('tailrace.errors', 'tailrace.cluster', 'tailrace.child_process', 'tailrace.process'),
     *('tailrace.tls', 'tailrace.systemd', 'tailrace.framing', 'tailrace.proxy_protocol'),
-    'tailrace.clients',
+    *('tailrace.clients', 'tailrace.diagnostics'),
     *('tailrace.testing', 'tailrace.adapters.asyncio', 'tailrace.adapters.anyio'),
 )
 NAMES = {

@@ -72,6 +72,11 @@ _REUSE_PORT: Final = int(
 )
 
 
+# linux/tcp.h, struct tcp_info: eight bytes, then rto, ato, snd_mss, rcv_mss, unacked.
+_TCP_INFO: Final = int(getattr(socket, 'TCP_INFO', -1)) if sys.platform == 'linux' else -1
+_UNACKED: Final = 24
+
+
 def _open_spare() -> int:
     try:
         return os.open(os.devnull, os.O_RDONLY)
@@ -184,6 +189,10 @@ class Listener(Watched):
 
     def hand_down_no_delay(self, enable: bool) -> bool:
         return False
+
+    def waiting(self) -> int:
+        """How many connections wait to be accepted; -1 if the system does not tell."""
+        return -1
 
     def pause(self) -> None:
         """Leave connections in the kernel's queue until :meth:`resume`; the handle stays active."""
@@ -361,6 +370,16 @@ class TcpListener(Listener):
         except OSError:
             return False
         return True
+
+    def waiting(self) -> int:
+        # tcp_diag of Linux: tcpi_unacked of a listening socket is the length of its accept queue.
+        if self._sock is None or _TCP_INFO < 0:
+            return -1
+        try:
+            info = bytes(self._sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _UNACKED + 4))
+        except OSError:
+            return -1
+        return int.from_bytes(info[_UNACKED:], sys.byteorder) if len(info) == _UNACKED + 4 else -1
 
     def get_sock_name(self) -> SocketAddressInfo | None:
         if self._sock is None:

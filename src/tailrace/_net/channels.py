@@ -8,6 +8,16 @@ Published here, under Node's names:
 * ``tracing:net.server.listen:asyncEnd`` {server}: it listens, before 'listening';
 * ``tracing:net.server.listen:error`` {server, error}: it does not, before 'error'.
 
+And under names of our own, in the same manner:
+
+* ``tracing:net.client.connect:asyncStart`` {socket, options}: a socket begins to connect;
+* ``tracing:net.client.connect:asyncEnd`` {socket}: it is connected, before 'connect';
+* ``tracing:net.client.connect:error`` {socket, error}: it is not, before 'error';
+* ``net.socket.close`` {socket, error}: a socket that was connected or connecting is closed, before
+  'close'; ``error`` is None if none has ended it;
+* ``net.server.drop`` {server, reason, data}: a connection was turned away, before 'drop' or
+  'reject'; ``data`` has its addresses, None without any.
+
 A channel nobody subscribes to costs one test.
 """
 
@@ -19,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _runtime
 from .._listeners import adapt
 from .._names import node_names
+from .._tally import observers
 from .._validate import bad_type, check_callable
 
 __all__ = ['Channel', 'channel', 'has_subscribers', 'subscribe', 'unsubscribe']
@@ -30,9 +41,11 @@ _channels: dict[str, Channel] = {}
 class Channel:
     """One named channel; made by :func:`channel`."""
 
-    __slots__ = ('name', 'subscribers')
+    __slots__ = ('_changed', 'name', 'subscribers')
 
     def __init__(self, name: str) -> None:
+        #: Called when somebody was added or removed, for who publishes from afar.
+        self._changed: Callable[[], object] | None = None
         self.name: str = name
         #: What was subscribed, and what is called for it.
         self.subscribers: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
@@ -49,6 +62,8 @@ class Channel:
         """
         call = adapt(check_callable('subscription', fn))
         self.subscribers = (*self.subscribers, (fn, call))
+        if self._changed is not None:
+            self._changed()
 
     def unsubscribe(self, fn: Callable[..., Any]) -> bool:
         """Stop calling ``fn``; whether it was subscribed."""
@@ -57,6 +72,8 @@ class Channel:
                 rest = list(self.subscribers)
                 rest.remove(one)
                 self.subscribers = tuple(rest)
+                if self._changed is not None:
+                    self._changed()
                 return True
         return False
 
@@ -109,3 +126,19 @@ server_socket = channel('net.server.socket')
 listen_start = channel('tracing:net.server.listen:asyncStart')
 listen_end = channel('tracing:net.server.listen:asyncEnd')
 listen_error = channel('tracing:net.server.listen:error')
+connect_start = channel('tracing:net.client.connect:asyncStart')
+connect_end = channel('tracing:net.client.connect:asyncEnd')
+connect_error = channel('tracing:net.client.connect:error')
+socket_close = channel('net.socket.close')
+server_drop = channel('net.server.drop')
+
+
+def _publish_close(sock: Any, error: BaseException | None) -> None:
+    socket_close.publish({'socket': sock, 'error': error})
+
+
+def _close_changed() -> None:
+    observers.closed = _publish_close if socket_close.subscribers else None
+
+
+socket_close._changed = _close_changed

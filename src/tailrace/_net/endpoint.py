@@ -11,6 +11,7 @@ stream calls ``write`` of the handle itself: no code of this file runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
@@ -20,6 +21,7 @@ from .._coerce import absent
 from .._handles import DONE, StreamHandle
 from .._handles.make import guess_kind, pipe, tcp
 from .._handles.prepared import PreparedTcp
+from .._names import node_names
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
 from .._stream.life import init_life
@@ -56,8 +58,10 @@ from .._stream.state import (
     W_PREFINISHED,
 )
 from .._stream.write import init_write, set_sink
+from .._tally import clients
 from .._validate import MAX_TIMEOUT, bad_type, bad_value, check_int
 from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_error
+from . import channels
 from .bound import BoundSocket
 from .clock import RuntimeClock
 from .connecting import Connecting, check_plan
@@ -73,6 +77,10 @@ if TYPE_CHECKING:
 __all__ = ['Endpoint']
 
 
+_numbers = count(1)
+
+
+@node_names
 class Endpoint(Duplex):
     """A stream on a handle."""
 
@@ -114,6 +122,8 @@ class Endpoint(Duplex):
             self._follow_signal(check_signal('options.signal', options['signal']))
         handle = self._handle
         if handle is not None and (handle.kind == 'pipe' or handle.get_peer_name() is not None):
+            if self._server is None and not self._connecting:
+                clients.opened(self)
             self._take(0)
 
     def _open(self, fd: Any) -> None:
@@ -135,6 +145,15 @@ class Endpoint(Duplex):
             attach(self, handle)
         else:
             bad_type('options.handle', 'a handle or BoundSocket', handle)
+
+    @property
+    def connection_id(self) -> int:
+        """A number for this socket in logs, unique in the process; given when it is first asked."""
+        try:
+            return self._connection_id
+        except AttributeError:
+            self._connection_id: int = next(_numbers)
+            return self._connection_id
 
     # -- the handle -------------------------------------------------------------------------------
 
@@ -158,6 +177,7 @@ class Endpoint(Duplex):
         self._counted = (handle.bytes_read, handle.bytes_written)
         self._handle = None
         self._server = None
+        clients.closed(self, self._counted[0], self._counted[1], None)
         return handle
 
     def _on_read_error(self, code: int) -> None:
@@ -325,6 +345,9 @@ class Endpoint(Duplex):
             handle.owner = self
             return handle
 
+        clients.starts()
+        if channels.connect_start.subscribers:
+            channels.connect_start.publish({'socket': self, 'options': dict(options)})
         report = Report(self, block_list, introduction)
         machine = Connecting(plan, report, RuntimeClock(runtime, self), open_handle, self)
         self._under_way = machine
@@ -384,6 +407,8 @@ class Endpoint(Duplex):
             self._idle.watch(self._handle)
 
     def _expired(self) -> None:
+        server = self._server
+        (clients.tally if server is None else server._tally).timeouts += 1
         try:
             self.emit('timeout')
         except Exception as error:
@@ -401,6 +426,9 @@ class Endpoint(Duplex):
             self._settings.apply(handle)
         else:
             handle.set_no_delay(True)
+        clients.opened(self)
+        if channels.connect_end.subscribers:
+            channels.connect_end.publish({'socket': self})
         self.emit('connect')
         self.emit('ready')
         if self._handle is handle and not self._r & (R_PAUSED | R_ABSENT):
@@ -456,6 +484,9 @@ class Report:
         if socket._under_way is not None:
             socket._attempted = socket._under_way.attempted
         socket._connecting = False
+        clients.gave_up(error)
+        if channels.connect_error.subscribers:
+            channels.connect_error.publish({'socket': socket, 'error': error})
         socket.destroy(error)
 
     def refuse(self, address: str, family: int) -> Exception | None:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from .._addr import BlockList
 from .._handles import StreamHandle
 from .._names import Record, node_names
+from .._tally import Tally
 from .._validate import MAX_TIMEOUT, bad_value, milliseconds, out_of_range
+from . import channels
 from .guard import Guard
 from .limiter import Rate, count_limit
 from .proxied import Proxied, ends_of
@@ -52,6 +54,9 @@ class Guarded(Proxied):
         block_list: BlockList | None
 
     def _init_guarded(self, options: dict[str, Any]) -> None:
+        self._tally = Tally()
+        #: How many connections went to other processes.
+        self._handed = 0
         self._guard: Guard | None = None
         #: PROGRAM, RATE, LOOPS, PRIVILEGES.
         self._held_back = 0
@@ -70,6 +75,8 @@ class Guarded(Proxied):
         self._count_rejection(reason)
         data = ends_of(handle)
         handle.close()
+        if channels.server_drop.subscribers:
+            channels.server_drop.publish({'server': self, 'reason': reason, 'data': data})
         if reason != 'maxConnections':
             data = Record() if data is None else data
             data['reason'] = reason
@@ -83,9 +90,12 @@ class Guarded(Proxied):
         if not self.block_list.check(peer[0], peer[2].lower()):
             return False
         # Closing at once, without a word to the program, is Node's way; 'reject' is ours.
-        data = ends_of(handle) if self.listener_count('reject') else None
+        watched = channels.server_drop.subscribers
+        data = ends_of(handle) if watched or self.listener_count('reject') else None
         handle.close()
         self._count_rejection('blockList')
+        if watched:
+            channels.server_drop.publish({'server': self, 'reason': 'blockList', 'data': data})
         if data is not None:
             data['reason'] = 'blockList'
             self._announce('reject', data)
@@ -97,6 +107,9 @@ class Guarded(Proxied):
     def _let_go(self, sock: Any) -> None:
         """The connection belongs to another process now."""
         self._sockets.pop(sock, None)
+        self._handed += 1
+        self._tally.bytes_read += sock._counted[0]
+        self._tally.bytes_written += sock._counted[1]
         if self._guard is not None:
             self._guard.closed(sock)
 

@@ -24,6 +24,7 @@ from .._handles.proxied import Head, named
 from .._names import Record, node_names
 from .._validate import MAX_TIMEOUT, bad_type, bad_value, milliseconds, out_of_range
 from ..errors import MissingArgsError, ProxyProtocolError
+from . import channels
 from .failing import Failing, logger, place_of
 
 if TYPE_CHECKING:
@@ -252,6 +253,10 @@ class Headers:
         server = self.server
         # haproxy's check by TCP resets the connection as soon as it has sent its header.
         server._proxy_failures += error.reason != 'ended'
+        if channels.server_drop.subscribers:
+            channels.server_drop.publish(
+                {'server': server, 'reason': 'proxyProtocol', 'data': data}
+            )
         self._log(data, error)
         if server.listener_count('reject'):
             data = Record() if data is None else data

@@ -274,6 +274,7 @@ class Server(Descriptor, TypedServer):
         self._handle = handle
         self._path = path
         self._has_listened = True
+        self._listens()
         handle.owner = self
         handle.on_connection = self._incoming
         handle.on_accept_error = self._accept_failed
@@ -589,6 +590,7 @@ class Server(Descriptor, TypedServer):
             holder.when_empty(empty)
 
     def _close_nt(self) -> None:
+        self._is_over()
         self.emit('close')
 
     def async_dispose(self) -> Coroutine[Any, Any, None]:

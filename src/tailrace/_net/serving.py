@@ -17,8 +17,9 @@ from .._stream.stream import Stream
 from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
+from .counting import Counting
 from .failing import GONE, is_ours, leaves
-from .guarded import LOOPS, Guarded
+from .guarded import LOOPS
 from .leaving import LINGER, Leavers, has_ended, is_left
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ['Connections', 'Serving']
 
 
 @node_names
-class Serving(Guarded):
+class Serving(Counting):
     """The part of :class:`Server` that deals with coroutines; not used by itself."""
 
     #: The event whose listeners are the handlers of connections.

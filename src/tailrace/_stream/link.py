@@ -15,6 +15,7 @@ from typing import Any
 
 from .._compiled import mypyc_attr
 from .._listeners import Listener
+from .._tally import Tally, clients, observers
 from .life import init_life, ticks
 from .read import init_read, push_chunk, take
 from .state import (
@@ -187,11 +188,20 @@ class Link(WriteSide):
         machine, self._under_way = self._under_way, None
         handle, self._handle = self._handle, None
         closed = self._closed_well if error is None else self._closed_by_error
+        server = self._server
         if handle is not None:
-            self._counted = (handle.bytes_read, handle.bytes_written)
+            read, written = handle.bytes_read, handle.bytes_written
+            self._counted = (read, written)
+            if server is None:
+                clients.closed(self, read, written, error)
+            else:
+                tally: Tally = server._tally
+                tally.add(read, written, error)
             names = self._names
             peer = None if names is None else names[1]
-            if peer is None and error is not None and self._server is not None:
+            if peer is None and (
+                (error is not None and server is not None) or observers.closed is not None
+            ):
                 peer = handle.get_peer_name()  # for the report
             self._names = [None, peer]
             if not (self._reset_asked and handle.reset(closed) == 0):
@@ -207,6 +217,8 @@ class Link(WriteSide):
         else:
             callback(error)
             ticks(self).push(self._closed_unused, ())
+        if observers.closed is not None and (handle is not None or machine is not None or began):
+            observers.closed(self, error)
         server = self._server
         if server is not None:
             server._connection_closed(self)

@@ -9,6 +9,7 @@ from .._names import merge_options, node_names
 from .._net.options import SERVER_OPTIONS
 from .._net.server import Server as PlainServer
 from .._stream.stream import Stream
+from .._tally import Tally
 from .._validate import bad_type, check_str, is_mapping
 from ..errors import state_error
 from .context import create_secure_context
@@ -142,6 +143,7 @@ class _Guest:
 
     _handlings: dict[Any, Any] = {}
     _waited_for: set[Any] = set()
+    _tally = Tally()
 
     def __init__(self, server: Server) -> None:
         self._real = server

@@ -1,0 +1,36 @@
+"""What a program can say of its connections: figures, channels, logs, the delay of the loop.
+
+All of it costs nothing until it is asked for. The page Observability shows how it is used.
+"""
+
+import typing as _typing
+
+from ._names import module_names as _module_names
+from ._net.channels import Channel, channel, has_subscribers, subscribe, unsubscribe
+from ._net.counting import ClientStats, ProcessStats, Stats, stats
+from ._net.delay import LoopDelay, monitor_event_loop_delay
+from ._net.observing import ConnectionLog, log_connections
+
+__all__ = [
+    'Channel',
+    'ClientStats',
+    'ConnectionLog',
+    'LoopDelay',
+    'ProcessStats',
+    'Stats',
+    'channel',
+    'has_subscribers',
+    'log_connections',
+    'monitor_event_loop_delay',
+    'stats',
+    'subscribe',
+    'unsubscribe',
+]
+
+if _typing.TYPE_CHECKING:  # Node's spellings
+    hasSubscribers = has_subscribers
+    logConnections = log_connections
+    monitorEventLoopDelay = monitor_event_loop_delay
+else:
+    # One mechanism for all; a type checker would take every name for one of these.
+    __getattr__, __dir__ = _module_names(__name__, __all__, globals())
