@@ -489,11 +489,13 @@ def test_systemd_service_by_hand() -> None:
             converse(sock, (b'hello\n', b'hello\n'))
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=20)
-    assert (process.returncode, output, errors) == (0, 'destroyed: 0\n', '')
+    assert (process.returncode, output, errors) == (0, '', '')
 
 
 @pytest.mark.skipif(
-    shutil.which('systemd-analyze') is None, reason='systemd-analyze is not installed'
+    shutil.which('systemd-analyze') is None
+    and not (os.environ.get('CI') and sys.platform == 'linux'),
+    reason='systemd-analyze is not installed',
 )
 def test_the_unit_files_are_right(tmp_path: Path) -> None:
     service = (EXAMPLES / 'systemd' / 'echo.service').read_text('utf-8')

@@ -22,9 +22,11 @@ __all__ = [
     'notify',
     'ready',
     'reloading',
+    'remove_fds',
     'status',
     'stopping',
     'store_fds',
+    'take_fd',
     'watchdog',
     'watchdog_interval',
 ]
@@ -106,10 +108,19 @@ def extend_timeout(ms: float, /) -> bool:
 
 def store_fds(name: str, fds: Iterable[int], /) -> bool:
     """Leave descriptors with the manager, for :func:`listen_fds` after a restart (FDSTORE)."""
+    return notify({'FDSTORE': 1, 'FDNAME': _checked_name(name)}, fds=fds)
+
+
+def remove_fds(name: str, /) -> bool:
+    """Let the manager close what :func:`store_fds` has left with it (FDSTOREREMOVE)."""
+    return notify({'FDSTOREREMOVE': 1, 'FDNAME': _checked_name(name)})
+
+
+def _checked_name(name: str) -> str:
     check_str('name', name)
     if not name or len(name) > 255 or ':' in name or not name.isascii() or not name.isprintable():
         bad_value('name', 'up to 255 printable ASCII characters without a colon', name)
-    return notify({'FDSTORE': 1, 'FDNAME': name}, fds=fds)
+    return name
 
 
 def watchdog_interval() -> float | None:
@@ -133,23 +144,53 @@ def listen_fds(*, unset: bool = False) -> dict[str, list[int]]:
     """
     if not isinstance(unset, bool):
         bad_type('unset', 'True or False', unset)
-    pid, count = os.environ.get('LISTEN_PID'), os.environ.get('LISTEN_FDS')
-    names = os.environ.get('LISTEN_FDNAMES')
+    found = _opened(os.getpid())
     if unset:
         for name in ('LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'):
             os.environ.pop(name, None)
-    if pid != str(os.getpid()) or not count or not count.isdigit():
+    for fds in found.values():
+        for fd in fds:
+            try:
+                os.set_inheritable(fd, False)
+            except OSError as error:
+                raise system_error(error.errno or 0, 'fcntl') from error
+    return found
+
+
+def _opened(pid: int) -> dict[str, list[int]]:
+    """What the manager has opened for the process ``pid``."""
+    count = os.environ.get('LISTEN_FDS')
+    if os.environ.get('LISTEN_PID') != str(pid) or not count or not count.isdigit():
         return {}
-    out: dict[str, list[int]] = {}
+    names = os.environ.get('LISTEN_FDNAMES')
     known = names.split(':') if names else []
+    out: dict[str, list[int]] = {}
     for at in range(int(count)):
-        fd = _FIRST + at
-        try:
-            os.set_inheritable(fd, False)
-        except OSError as error:
-            raise system_error(error.errno or 0, 'fcntl') from error
-        out.setdefault(known[at] if at < len(known) else 'unknown', []).append(fd)
+        out.setdefault(known[at] if at < len(known) else 'unknown', []).append(_FIRST + at)
     return out
+
+
+#: Descriptors that :func:`take_fd` has given away.
+_taken: set[int] = set()
+
+
+def take_fd(name: str | None, of_parent: bool) -> int | None:
+    """The next socket of this name (None: of any) that was not taken yet; ``listen`` asks.
+
+    None if the manager has opened nothing at all. ``of_parent``: what it has opened for the parent.
+    Raises ERR_INVALID_ARG_VALUE if there are others only.
+    """
+    found = _opened(os.getppid()) if of_parent else listen_fds()
+    if not found:
+        return None
+    for key, fds in found.items():
+        for fd in fds:
+            if name in (key, None) and fd not in _taken:
+                _taken.add(fd)
+                return fd
+    there = ', '.join(f'{key!r}: {len(fds)}' for key, fds in found.items())
+    wanted = f'the name of a socket that was not taken yet (there are {there})'
+    return bad_value('options.from_systemd', wanted, True if name is None else name)
 
 
 def _status(text: str | None) -> dict[str, object]:

@@ -191,6 +191,16 @@ def production(program: Program) -> None:
             assert all_of(sock) == b''
 
 
+def by_hand(program: Program) -> None:
+    """The service without a manager: it serves, and drains."""
+    assert program.line() == 'ready'
+    with program.client() as sock:
+        sock.sendall(b'hello\n')
+        assert until(sock, b'\n') == b'hello\n'
+        program.process.send_signal(signal.SIGTERM)
+        assert all_of(sock) == b''
+
+
 def node_echo(program: Program) -> None:
     """The echo server of Node's documentation."""
     assert program.line() == 'bound 8124'

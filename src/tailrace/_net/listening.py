@@ -19,6 +19,7 @@ from .._handles import DONE, ListenHandle
 from .._handles.facts import set_owner
 from .._handles.make import open_listener, pipe_listener, tcp_listener
 from .._handles.prepared import PreparedListener
+from .._systemd import take_fd
 from .._validate import bad_value, check_int, check_port, check_str
 from ..errors import InvalidIPAddressError, NodeOSError, system_error
 from .bound import BoundSocket
@@ -65,6 +66,9 @@ class Listening:
         options = self._options
         handle = options.get('handle')
         fd = options.get('fd')
+        if not absent(options.get('from_systemd')):
+            taken = self._from_manager(options['from_systemd'])
+            fd = fd if taken is None else taken
         if handle is not None and options.get('port') is None and options.get('path') is None:
             self._follow_signal()
             self._listen_on(self._given(handle))
@@ -94,6 +98,14 @@ class Listening:
         request, self._request = self._request, None
         if request is not None:
             request.abandon()
+
+    def _from_manager(self, name: Any) -> int | None:
+        """The descriptor of a socket that the service manager has opened; None: there is none."""
+        if name is not True:
+            check_str('options.from_systemd', name)
+        # In a cluster worker the primary has it, and is asked for it by its number.
+        of_parent = _share is not None and not self._options.get('exclusive')
+        return take_fd(None if name is True else name, of_parent)
 
     # -- what is bound ----------------------------------------------------------------------------
 

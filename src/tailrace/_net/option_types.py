@@ -136,6 +136,7 @@ class ListenOptions(TypedDict, total=False):
     exclusive: bool | None
     fast_open: bool | int | None
     fd: int | None
+    from_systemd: str | bool | None
     group: int | str | None
     handle: Any
     host: str | None

@@ -72,6 +72,7 @@ LISTEN_OPTIONS = frozenset(
         'exclusive',
         'fast_open',
         'fd',
+        'from_systemd',
         'group',
         'handle',
         'host',

@@ -245,9 +245,11 @@ class Server(Descriptor, TypedServer):
         keywords: ``port`` (default 0: any free one), ``host`` (default: all addresses, IPv6 with
         IPv4 where there is IPv6), ``path``, ``backlog`` (default 511), ``ipv6_only``,
         ``reuse_port``, ``exclusive``, ``readable_all``, ``writable_all``, ``fd``, ``handle``,
-        ``signal``; ``mode`` (bits), ``user`` and ``group`` (names or numbers) of the file of a
-        path; ``fast_open``, ``defer_accept``, ``bind_to_device``, ``mark`` and ``transparent``, see
-        :doc:`Down to the socket </howto/sockets>`. ``callback`` is called once at 'listening'.
+        ``from_systemd`` (name or True: the socket that the service manager has opened; where there
+        is no manager the rest counts), ``signal``; ``mode`` (bits), ``user`` and ``group`` (names
+        or numbers) of the file of a path; ``fast_open``, ``defer_accept``, ``bind_to_device``,
+        ``mark`` and ``transparent``, see :doc:`Down to the socket </howto/sockets>`. ``callback``
+        is called once at 'listening'.
 
         Emits 'listening', or 'error' (EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, ENOTFOUND …) with
         the syscall 'listen'. Raises ERR_SERVER_ALREADY_LISTEN, ERR_INVALID_ARG_VALUE,
