@@ -90,9 +90,10 @@ def checked_servers(name: str, found: Any) -> list[Server]:
     wanted = 'a server, or several'
     if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
         bad_type(name, wanted, found)
-    servers: list[Any] = list(found)
+    several: Iterable[Any] = found
+    servers = list(several)
     if not servers:
-        bad_value(name, wanted, found)
+        bad_value(name, wanted, servers)
     for server in servers:
         if not isinstance(server, Server):
             bad_type(f'{name}[]', 'a server', server)
