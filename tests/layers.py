@@ -23,7 +23,7 @@ LAYERS = (
         (
             *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
             *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd', 'framing'),
-            *('proxy_protocol', 'clients', 'diagnostics'),
+            *('proxy_protocol', 'clients', 'pytest_plugin', 'diagnostics'),
             'adapters',
         ),
     ),
