@@ -137,7 +137,8 @@ def _tls_attributes(sock: Any) -> dict[Any, Callable[[], Any]]:
     engine = secured(sock)
     if engine is None:
         return {}
-    names, inner = TLSAttribute, engine.object
+    names: Any = TLSAttribute  # its attributes are typed as what they stand for
+    inner = engine.object
     return {
         names.alpn_protocol: inner.selected_alpn_protocol,
         names.channel_binding_tls_unique: inner.get_channel_binding,

@@ -102,10 +102,8 @@ class Settings:
             self.ca = [material('options.ca', one) for one in each(get('ca'))]
         elif defaults.ca is not None:
             self.ca = [one.encode() for one in defaults.ca]
-        self.crl = [
-            revocation_lists(material('options.crl', one))
-            for one in ([] if absent(get('crl')) else each(get('crl')))
-        ]
+        lists = () if absent(get('crl')) else each(get('crl'))
+        self.crl = [revocation_lists(material('options.crl', one)) for one in lists]
         self.partial = not absent(get('allow_partial_trust_chain'))
         self.psk: Any = None if absent(get('psk_callback')) else get('psk_callback')
         if self.psk is not None and not callable(self.psk):
