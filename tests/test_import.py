@@ -15,6 +15,7 @@ NOT_YET = {
     *('logging', 'runpy', 'shlex', 'ssl', 'subprocess', 'traceback', 'uuid'),
     *('tailrace._adapters', 'tailrace._cluster', 'tailrace._demo', 'tailrace._framing'),
     *('tailrace._proxy', 'tailrace._testing', 'tailrace._tls'),
+    *('tailrace._serve.options', 'tailrace._serve.service', 'tailrace._systemd'),
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 import tailrace
 from tailrace import net
 
+from ..programs import PATIENCE, first_line, running
 from .conftest import Start, all_of, connect
 
 ECHO = """
@@ -57,6 +58,32 @@ def test_the_deadline_destroys_what_is_left_and_the_status_says_so(start: Start)
         assert all_of(client) in (b'', b'(reset)')
     assert program.end() == (124, [])
     assert 'connections that were not done in 100 ms: 1' in program.errors
+
+
+def test_what_waits_in_the_queue_is_served_too(start: Start) -> None:
+    """A signal may come with many connections that nobody has accepted yet."""
+    program = start("""
+        import socket, threading
+        whole = []
+        def read_all(socks):
+            for sock in socks:
+                with sock:
+                    whole.append(sock.makefile('rb').read() == b'hello')
+        def on_ready(servers):
+            tailrace.set_immediate(burst, servers[0].address().port)
+        def burst(port):
+            socks = [socket.create_connection(('127.0.0.1', port)) for _ in range(480)]
+            global thread
+            thread = threading.Thread(target=read_all, args=(socks,))
+            os.kill(os.getpid(), signal.SIGTERM)
+            thread.start()
+        tailrace.serve(net.create_server(lambda sock: sock.resume().end('hello')),
+                       0, '127.0.0.1', on_ready=on_ready)
+        thread.join()
+        say(len(whole), all(whole))
+        """)
+    assert program.end() == (0, ['480 True'])
+    assert program.errors == ''
 
 
 @pytest.mark.parametrize(
@@ -219,6 +246,19 @@ def test_a_reload_that_fails_is_logged_and_the_server_goes_on(start: Start) -> N
     program.signal(signal.SIGTERM)
     assert program.end() == (0, [])
     assert program.errors.count('ValueError: bad configuration') == 2
+
+
+def test_a_script_of_the_command_may_serve(tmp_path: Path) -> None:
+    path = tmp_path / 'program.py'
+    path.write_text(
+        'import tailrace\nfrom tailrace import net\n'
+        'tailrace.serve(net.create_server(lambda sock: sock.write("x")), 0, drain_timeout=50,\n'
+        '    on_ready=lambda servers: print(servers[0].address().port, flush=True))\n'
+    )
+    with running(['-m', 'tailrace', path]) as process, connect(int(first_line(process))) as client:
+        assert client.recv(1) == b'x'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 124
 
 
 def test_without_a_reload_sighup_is_left_alone(start: Start) -> None:

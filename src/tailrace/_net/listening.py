@@ -19,7 +19,6 @@ from .._handles import DONE, ListenHandle
 from .._handles.facts import set_owner
 from .._handles.make import open_listener, pipe_listener, tcp_listener
 from .._handles.prepared import PreparedListener
-from .._systemd import take_fd
 from .._validate import bad_value, check_int, check_port, check_str
 from ..errors import InvalidIPAddressError, NodeOSError, system_error
 from .bound import BoundSocket
@@ -101,6 +100,8 @@ class Listening:
 
     def _from_manager(self, name: Any) -> int | None:
         """The descriptor of a socket that the service manager has opened; None: there is none."""
+        from .._systemd import take_fd
+
         if name is not True:
             check_str('options.from_systemd', name)
         # In a cluster worker the primary has it, and is asked for it by its number.

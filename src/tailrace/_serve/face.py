@@ -43,11 +43,12 @@ def serve(
     :meth:`Server.listen`. The call returns once the servers are closed, also if the program closes
     them itself. Then nothing else of the program runs: timers and other tasks are cancelled.
 
-    The first SIGTERM or SIGINT stops accepting, emits 'serverClosing' on every open connection, and
-    waits for them; after ``drain_timeout`` ms (default 10 000; None: no limit) the rest is
-    destroyed. A second signal ends at once; so does a third, wherever the program hangs. Exit
-    status, as SystemExit if it is not 0: 0 if every connection has finished, 124 if the deadline
-    destroyed some, 128 plus the number of the second signal (130, 143).
+    The first SIGTERM or SIGINT accepts what waits in the system's queue and no more, emits
+    'serverClosing' on every open connection, and waits for them; after ``drain_timeout`` ms
+    (default 10 000; None: no limit) the rest is destroyed. A second signal ends at once; so does a
+    third, wherever the program hangs. Exit status, as SystemExit if it is not 0: 0 if every
+    connection has finished, 124 if the deadline destroyed some, 128 plus the number of the second
+    signal (130, 143).
 
     SIGHUP calls ``reload``, a function or coroutine function, one call after the other. If it
     raises, that is logged and the server goes on. Without ``reload`` SIGHUP is left alone.

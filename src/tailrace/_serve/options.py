@@ -88,10 +88,10 @@ def checked_servers(name: str, found: Any) -> list[Server]:
     if isinstance(found, Server):
         return [found]
     wanted = 'a server, or several'
+    several: Any = found
     if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
         bad_type(name, wanted, found)
-    several: Iterable[Any] = found
-    servers = list(several)
+    servers: list[Any] = list(several)
     if not servers:
         bad_value(name, wanted, servers)
     for server in servers:

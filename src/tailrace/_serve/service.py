@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _running, _runtime, _systemd
+from .._handles.listen import Listener
 from .._handles.selector import new_event_loop
-from .._listeners import Listener
+from .._listeners import Listener as Callback
 from .._names import Record
 from .._net.failing import check_policy
 from .._net.guarded import PRIVILEGES
@@ -34,6 +35,8 @@ log = logging.getLogger('tailrace.serve')
 
 #: The exit status if the deadline has destroyed connections: that of timeout(1).
 CUT = 124
+#: Each accepts up to MAX_ACCEPT connections; in between nothing else runs.
+MAX_LOOKS = 256
 
 
 def run(settings: Settings, on_error: Any, loop_factory: Callable[[], Any] | None) -> int:
@@ -195,7 +198,7 @@ class Service:
             for server in servers:
                 server._hold_back(PRIVILEGES, False)
         if settings.on_ready is not None:
-            result = settings.on_ready(*Listener(settings.on_ready, True).fit((servers,)))
+            result = settings.on_ready(*Callback(settings.on_ready, True).fit((servers,)))
             if _runtime.is_coroutine(result) or asyncio.isfuture(result):
                 await result
 
@@ -255,6 +258,8 @@ class Service:
         limit = self._settings.drain_timeout
         if self._stopped.done():
             self._manager.stopping(limit)
+            for server in self._servers:
+                _last_look(server)
             log.info('draining; open connections: %d', sum(len(s._sockets) for s in self._servers))
         closing = asyncio.ensure_future(self._close_all(limit))
         try:
@@ -290,3 +295,14 @@ def _place(server: Server) -> str:
         host = f'[{address.address}]' if address.family == 'IPv6' else address.address
         return f'{host}:{address.port}'
     return str(address)
+
+
+def _last_look(server: Server) -> None:
+    """Accept what waits in the kernel's queue: close(2) would reset it."""
+    handle: Any = server._handle
+    if not isinstance(handle, Listener):
+        return  # in a cluster worker: what the primary has goes to others
+    for _ in range(MAX_LOOKS):
+        if not handle.watching or handle.waiting() == 0:
+            break
+        handle.ready_to_read()
