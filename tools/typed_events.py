@@ -155,7 +155,9 @@ STREAM = File(
     plain=('close', 'drain', 'end', 'finish', 'pause', 'prefinish', 'readable', 'resume'),
     override='  # type: ignore[override]',
     more=(
-        'def destroy(self, error: BaseException | None = None) -> Self:',
+        'def destroy(',
+        '    self, error: BaseException | None = None, callback: OnDone | None = None',
+        ') -> Self:',
         '    """Give up the stream: no more I/O; \'error\' (if any), then \'close\'."""',
         '    raise NotImplementedError',
     ),

@@ -446,3 +446,20 @@ def test_st32_finished_waits_for_finish(run: Any, settle: Any, log: Log) -> None
         assert log == ['finish', ('done', None)]
 
     run(main)
+
+
+def test_what_a_signal_asked_for_needs_no_listener(run: Any, settle: Any, log: Log) -> None:
+    async def main() -> None:
+        controller = AbortController()
+        quiet = Writable(signal=controller.signal, write=lambda *_: None)
+        done = Writable(signal=controller.signal, auto_destroy=False, write=lambda *_: None)
+        done.end()
+        await settle()
+        assert done.writable_finished
+        controller.abort()
+        await settle()
+        assert quiet.errored is not None
+        # The signal is left alone once the stream is done.
+        assert not done.destroyed
+
+    run(main)

@@ -42,6 +42,7 @@ from .._stream.state import (
     R_END_EMITTED,
     R_ENDED,
     R_FLOW,
+    R_HEARD,
     R_LISTENING,
     R_PAUSED,
     R_READING,
@@ -371,7 +372,14 @@ class Endpoint(Duplex):
         """Make a destroyed socket new for another connection; listeners and mode stay."""
         events, limit, warned = self._events, self._max_listeners, self._warned
         r = self._r & (
-            R_FLOW | R_STOPPED | R_PAUSED | R_LISTENING | R_DECODING | R_ABSENT | R_DID_READ
+            R_FLOW
+            | R_STOPPED
+            | R_PAUSED
+            | R_LISTENING
+            | R_HEARD
+            | R_DECODING
+            | R_ABSENT
+            | R_DID_READ
         )
         life = self._life & (L_ALLOW_HALF_OPEN | L_AUTO_DESTROY)
         encoding, w_encoding, w = self._r_encoding, self._w_encoding, self._w

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._names import node_names
 from ..errors import state_error
+from .life import ticks
 from .readable import Readable
-from .state import L_ALLOW_HALF_OPEN
+from .state import L_ALLOW_HALF_OPEN, L_DESTROYED, R_ENDED, W_ENDED
 from .stream import _call_hook, stream_options
 from .writable import Writable
 
@@ -93,7 +94,7 @@ class Transform(Duplex):
         for name in own:
             if own[name] is None and options is not None:
                 own[name] = options.get(name)
-        super().__init__(options, **keywords)
+        super().__init__(_without_second_buffer(options, keywords))
         self._may_push_at_once()
         self._transform_hook: Callable[..., Any] | None = own['transform']
         self._flush_hook: Callable[..., Any] | None = own['flush']
@@ -125,7 +126,10 @@ class Transform(Duplex):
                 return
             if output is not None:
                 self.push(output)
-            if self.writable_ended or length == self._r_len or self._r_len < self._r_hwm:
+            if self._r & R_ENDED:
+                # Later, so that the end goes to both sides in order.
+                ticks(self).push(callback, (None,), self)
+            elif self._w & W_ENDED or length == self._r_len or self._r_len < self._r_hwm:
                 callback(None)
             else:
                 self._held = callback
@@ -138,24 +142,58 @@ class Transform(Duplex):
             held(None)
 
     def _final(self, callback: Any) -> None:
+        hooks = self._hooks
+        if hooks is not None and 'final' in hooks:
+            super()._final(callback)
+        else:
+            self._flush_then(callback)
+
+    def _flush_then(self, callback: Any) -> None:
+        """Flush, end the reading side, and call ``callback``, where there is one."""
         self._flushed = True
 
         def done(error: BaseException | None = None, output: Any = None) -> None:
             if error is not None:
-                callback(error)
+                if callback is None:
+                    self.destroy(error)
+                else:
+                    callback(error)
                 return
             if output is not None:
                 self.push(output)
             self.push(None)
-            callback(None)
+            if callback is not None:
+                callback(None)
 
-        self._flush(done)
+        if self._life & L_DESTROYED:
+            done()
+        else:
+            self._flush(done)
 
     _flushed = False
 
     def _on_prefinish(self) -> None:
+        # A subclass or the options have a _final of their own.
         if not self._flushed:
-            self.push(None)
+            self._flush_then(None)
+
+
+def _without_second_buffer(
+    options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of a Transform: one that does not buffer what it gives, buffers no input."""
+    given = stream_options('Transform', options, keywords)
+    mark = given.get('high_water_mark')
+    if mark is None:
+        mark = given.get('readable_high_water_mark')
+    if mark == 0 and mark is not False:
+        given = {
+            **given,
+            'high_water_mark': None,
+            'readable_high_water_mark': 0,
+            'writable_high_water_mark': given.get('writable_high_water_mark') or 0,
+        }
+    return given
 
 
 class PassThrough(Transform):

@@ -70,7 +70,10 @@ def _base64(text: str) -> bytes:
 
 
 def encode(text: str, encoding: str) -> bytes:
-    """``text`` as bytes in the encoding of that canonical name."""
+    """``text`` as bytes in the encoding of that name."""
+    if encoding == 'utf8':
+        return _utf8(text)
+    encoding = canonical(encoding)
     if encoding == 'utf8':
         return _utf8(text)
     if encoding in ('latin1', 'ascii'):

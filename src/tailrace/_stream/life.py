@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._compiled import mypyc_attr
+from .._listeners import adapt
 from .._runtime import Runtime, current
 from ..events import EventEmitter
 from .state import (
@@ -26,6 +27,7 @@ from .state import (
     L_GONE,
     L_LEFT,
     L_SIGNAL,
+    L_UNBUILT,
     R_ABSENT,
     R_DEAD,
     R_END_EMITTED,
@@ -64,19 +66,14 @@ class Life(EventEmitter):
     def _before_destroy(self) -> None:
         """Something of the writing side may have to be told (see ``write.py``)."""
 
+    def _destroy_when_built(
+        self, error: BaseException | None, callback: Callable[..., object] | None
+    ) -> None:
+        """Destroyed while ``_construct`` was under way (see ``construct.py``)."""
+        raise NotImplementedError
+
     def _released(self, error: BaseException | None = None) -> None:
-        if self._life & L_SIGNAL:
-            self._life &= ~L_SIGNAL
-            self._leave_signal()
-        if self._life & L_CLOSED:
-            return
-        take_error(self, error)
-        self._life |= L_CLOSED
-        runtime = ticks(self)
-        if error is not None:
-            runtime.push(self._error_then_close_nt, (error,))
-        else:
-            runtime.push(close_nt, (self,), self)
+        released(self, error, None)
 
     def _error_then_close_nt(self, error: BaseException) -> None:
         try:
@@ -87,13 +84,19 @@ class Life(EventEmitter):
     def _fail(self, error: BaseException, later: bool = False) -> None:
         fail(self, error, later)
 
-    def destroy(self, error: BaseException | None = None) -> Any:
+    def destroy(
+        self,
+        error: BaseException | None = None,
+        callback: Callable[..., object] | None = None,
+    ) -> Any:
         """Give up the stream: no more I/O; 'error' (if any), then 'close'.
 
         Returns the stream. Idempotent: later calls, also with errors, change nothing. Unread data
         is dropped, callbacks of waiting writes get ERR_STREAM_DESTROYED or ``error``.
+        ``callback(error_or_None)`` runs once the stream has released what it held, before these
+        events; at once if it was destroyed already.
         """
-        destroy_once(self, error)
+        destroy_once(self, error, callback)
         return self
 
     def _can_write(self) -> bool:
@@ -165,9 +168,15 @@ def take_error(stream: Life, error: BaseException | None) -> None:
         stream._w |= W_DEAD
 
 
-def destroy_once(stream: Life, error: BaseException | None) -> None:
+def destroy_once(
+    stream: Life,
+    error: BaseException | None,
+    callback: Callable[..., object] | None = None,
+) -> None:
     """Destroy once; later calls, also with errors, change nothing."""
     if stream._life & L_DESTROYED:
+        if callback is not None:
+            adapt(callback)(None)
         return
     if stream._w & (W_BUFFERED | W_TO_TELL):
         stream._before_destroy()
@@ -175,10 +184,48 @@ def destroy_once(stream: Life, error: BaseException | None) -> None:
     stream._life |= L_DESTROYED
     stream._r |= R_DEAD
     stream._w |= W_DEAD
+    if stream._life & L_UNBUILT:
+        stream._destroy_when_built(error, callback)
+    elif callback is None:
+        try:
+            stream._destroy(error, stream._released)
+        except Exception as failure:
+            stream._released(failure)
+    else:
+        release(stream, error, callback)
+
+
+def release(
+    stream: Life, error: BaseException | None, callback: Callable[..., object] | None
+) -> None:
+    """Call the hook ``_destroy``, and ``callback`` when that is done."""
+    told = None if callback is None else adapt(callback)
+
+    def done(failure: BaseException | None = None) -> None:
+        released(stream, failure, told)
+
     try:
-        stream._destroy(error, stream._released)
+        stream._destroy(error, done)
     except Exception as failure:
-        stream._released(failure)
+        done(failure)
+
+
+def released(stream: Life, error: BaseException | None, told: Callable[..., object] | None) -> None:
+    """The stream has let go of what it held."""
+    if stream._life & L_SIGNAL:
+        stream._life &= ~L_SIGNAL
+        stream._leave_signal()
+    if stream._life & L_CLOSED:
+        return
+    take_error(stream, error)
+    stream._life |= L_CLOSED
+    if told is not None:
+        told(error)
+    runtime = ticks(stream)
+    if error is not None:
+        runtime.push(stream._error_then_close_nt, (error,))
+    else:
+        runtime.push(close_nt, (stream,), stream)
 
 
 def error_nt(stream: Life, error: BaseException) -> None:

@@ -14,16 +14,19 @@ from .._listeners import Listener
 from ..events import EventEmitter
 from .encodings import canonical, make_decoder
 from .life import ticks
-from .read import ReadSide, emit_readable, flow, take
+from .read import ReadSide, decoded, emit_readable, flow, size_of, take
 from .state import (
-    R_ABSENT,
     R_BUFFERED,
+    R_CONTINUOUS,
     R_DECODING,
     R_EMITTED_READABLE,
     R_END_EMITTED,
+    R_ENDED,
     R_FLOW,
+    R_HEARD,
     R_LISTENING,
     R_NEED_READABLE,
+    R_NONE,
     R_PAUSED,
     R_READING,
     R_RESUME_SCHEDULED,
@@ -64,10 +67,12 @@ class ModeSide(ReadSide):
 
     def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
         EventEmitter._add(self, event, function, once, first)
-        if self._r & R_ABSENT:
-            return
         if event == 'data':
             self._feed = None
+        if first or self._r & R_NONE:
+            return  # what is put in front changes no mode, as in Node
+        if event == 'data':
+            self._r |= R_HEARD
             if 'readable' in self._events:
                 self._r |= R_LISTENING
             if not self._r & R_STOPPED:
@@ -83,14 +88,21 @@ class ModeSide(ReadSide):
         Unknown listeners are ignored. After the last 'readable' listener the mode is chosen anew.
         """
         EventEmitter.off(self, event, listener)
-        if event == 'readable':
-            ticks(self).push(self._update_listening_nt, ())
+        self._left(event)
         return self
 
-    def _take_once(self, event: Any, listener: Listener) -> bool:
+    def _left(self, event: Any) -> None:
+        """A listener was removed."""
         if event == 'readable':
             ticks(self).push(self._update_listening_nt, ())
-        return EventEmitter._take_once(self, event, listener)
+        elif event == 'data' and 'data' not in self._events:
+            self._r &= ~R_HEARD
+
+    def _take_once(self, event: Any, listener: Listener) -> bool:
+        taken = EventEmitter._take_once(self, event, listener)
+        if taken:
+            self._left(event)
+        return taken
 
     def remove_all_listeners(self, event: Any = None, /) -> Any:
         """Remove the listeners of ``event``, or all of them."""
@@ -107,10 +119,10 @@ class ModeSide(ReadSide):
         r = self._r
         if r & R_RESUME_SCHEDULED and not r & R_PAUSED:
             self._r = (r | R_FLOW) & ~R_STOPPED
-        elif 'data' in self._events:
+        elif r & R_HEARD:
             resume(self)
-        elif not r & (R_LISTENING | R_FLOW):
-            self._r = r & ~R_STOPPED
+        elif not r & R_LISTENING and r & (R_FLOW | R_CONTINUOUS) != R_FLOW | R_CONTINUOUS:
+            self._r = r & ~(R_STOPPED | R_FLOW)
 
     # -- encoding -------------------------------------------------------------------------------
 
@@ -121,9 +133,11 @@ class ModeSide(ReadSide):
         self._r |= R_DECODING
         if self._r_buf:
             # Text that an earlier decoder has made stays as it is.
-            text = ''.join(c if isinstance(c, str) else decoder.decode(c) for c in self._r_buf)
+            text = ''.join([decoded(decoder, c) for c in self._r_buf])
+            if self._r & R_ENDED:
+                text += decoder.decode(b'', True)
             self._r_buf = deque((text,)) if text else None
-            self._r_len = len(text)
+            self._r_len = size_of(self, text) if text else 0
             if not text:
                 self._r &= ~R_BUFFERED
 

@@ -11,9 +11,16 @@ from typing import Any
 from .. import _runtime
 from .._names import Record
 from .._validate import bad_type
-from .state import L_DESTROYED, L_ERROR_EMITTED, R_END_EMITTED, R_FLOW
+from .state import L_ERROR_EMITTED, R_END_EMITTED, R_FLOW, R_HEARD, W_NEED_DRAIN
 
 __all__ = ['pipe', 'unpipe']
+
+
+class Pipes(list['Pipe']):
+    """The pipes of one source."""
+
+    #: Whether several destinations are counted: who has two at once, counts from then on.
+    several = False
 
 
 class Pipe:
@@ -34,10 +41,13 @@ class Pipe:
         for name in ('on', 'once', 'emit', 'write', 'prepend_listener'):
             if not callable(getattr(dest, name, None)):
                 bad_type('dest', 'a writable stream', dest)
-        pipes: list[Pipe] = source._pipes or []
+        pipes = source._pipes
+        if pipes is None:
+            pipes = source._pipes = Pipes()
+        if len(pipes) == 1:
+            pipes.several = True
         pipes.append(self)
-        source._pipes = pipes
-        at_end = self.on_end if self.end else self.on_end_unpipe
+        at_end = self.on_end if self.end else self.unpipe
         if source._r & R_END_EMITTED:
             _runtime.current().push(at_end, ())
         else:
@@ -54,16 +64,25 @@ class Pipe:
             source.resume()
 
     def on_data(self, chunk: Any) -> None:
-        if self.dest.write(chunk) is False:
+        try:
+            more = self.dest.write(chunk)
+        except Exception as error:
+            self.dest.destroy(error)
+            return
+        if more is False:
             self.hold_back()
 
     def hold_back(self) -> None:
         if not self.done:
-            source = self.source
-            awaiting: list[Pipe] = source._awaiting or []
-            if self not in awaiting:
-                awaiting.append(self)
-            source._awaiting = awaiting
+            source, dest, pipes = self.source, self.dest, self.source._pipes
+            if len(pipes) == 1 and pipes[0].dest is dest:
+                source._awaiting = [dest]
+                pipes.several = False
+            elif len(pipes) > 1 and any(one.dest is dest for one in pipes):
+                awaiting = source._awaiting or []
+                if not any(one is dest for one in awaiting):
+                    awaiting.append(dest)
+                source._awaiting = awaiting
             source.pause()
         if not self.waiting:
             self.waiting = True
@@ -71,37 +90,32 @@ class Pipe:
 
     def on_drain(self) -> None:
         source = self.source
-        if source._awaiting is not None:
-            if self in source._awaiting:
-                source._awaiting.remove(self)
-            if source._awaiting:
-                return
-            source._awaiting = None
-        if source.listener_count('data'):
+        if source._awaiting:
+            source._awaiting = [one for one in source._awaiting if one is not self.dest] or None
+        if not source._awaiting and source._r & R_HEARD:
             source.resume()
 
     def on_end(self) -> None:
         self.dest.end()
 
-    def on_end_unpipe(self) -> None:
-        unpipe(self.source, self.dest)
+    def unpipe(self) -> None:
+        self.source.unpipe(self.dest)
 
     def on_finish(self) -> None:
         self.dest.off('close', self.on_close)
-        unpipe(self.source, self.dest)
+        self.unpipe()
 
     def on_close(self) -> None:
         self.dest.off('finish', self.on_finish)
-        unpipe(self.source, self.dest)
+        self.unpipe()
 
-    def on_error(self, error: Any) -> None:
+    def on_error(self, error: Any = None) -> None:
         dest = self.dest
-        unpipe(self.source, dest)
+        self.unpipe()
         dest.off('error', self.on_error)
         if dest.listener_count('error') == 0:
             # Our own listener must not make an error look handled.
-            life = getattr(dest, '_life', L_ERROR_EMITTED)
-            if life & (L_ERROR_EMITTED | L_DESTROYED):
+            if getattr(dest, '_life', L_ERROR_EMITTED) & L_ERROR_EMITTED:
                 dest.emit('error', error)
             else:
                 dest._fail(error)
@@ -113,9 +127,6 @@ class Pipe:
             self.cleanup()
 
     def cleanup(self) -> None:
-        if self.done:
-            return
-        self.done = True
         source, dest = self.source, self.dest
         dest.off('close', self.on_close)
         dest.off('finish', self.on_finish)
@@ -123,9 +134,13 @@ class Pipe:
             dest.off('drain', self.on_drain)
         dest.off('error', self.on_error)
         dest.off('unpipe', self.on_unpipe)
-        source.off('end', self.on_end if self.end else self.on_end_unpipe)
+        source.off('end', self.on_end if self.end else self.unpipe)
         source.off('data', self.on_data)
-        if source._awaiting is not None and self in source._awaiting and self.waiting:
+        self.done = True
+        # A source that waits for this destination would wait for ever.
+        pipes = source._pipes
+        waits = bool(source._awaiting) or (pipes is not None and pipes.several)
+        if self.waiting and waits and getattr(dest, '_w', W_NEED_DRAIN) & W_NEED_DRAIN:
             self.on_drain()
 
 
@@ -141,16 +156,16 @@ def unpipe(source: Any, dest: Any) -> Any:
     if not pipes:
         return source
     if dest is None:
-        source._pipes = None
+        all_of_them = list(pipes)
+        pipes.clear()
         source.pause()
-        for one in pipes:
+        for one in all_of_them:
             one.dest.emit('unpipe', source, Record(hasUnpiped=False))
         return source
-    for one in pipes:
+    for at, one in enumerate(pipes):
         if one.dest is dest:
-            pipes.remove(one)
+            del pipes[at]
             if not pipes:
-                source._pipes = None
                 source.pause()
             dest.emit('unpipe', source, Record(hasUnpiped=False))
             break

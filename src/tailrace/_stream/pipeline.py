@@ -17,9 +17,17 @@ from .._listeners import Listener, adapt, is_coroutine_function
 from .._names import merge_options
 from .._validate import bad_type, check_callable, is_mapping
 from ..errors import AbortError, MissingArgsError, state_error
+from .duplex import PassThrough
 from .finished import watch
+from .questions import is_readable
 from .readable import Readable
-from .state import L_CLOSED, L_DESTROYED, R_ABSENT, R_END_EMITTED, W_ABSENT
+from .state import (
+    L_CLOSED,
+    L_DESTROYED,
+    L_ERROR_EMITTED,
+    R_END_EMITTED,
+    R_ENDED,
+)
 from .stream import Stream
 
 __all__ = ['add_abort_signal', 'pipeline']
@@ -32,15 +40,39 @@ def _follows(error: BaseException | None) -> bool:
     return getattr(error, 'code', None) in ('ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR')
 
 
+class Victim:
+    """A stage that is destroyed when something fails, unless it is done."""
+
+    __slots__ = ('done', 'stop', 'stream')
+
+    def __init__(self, stream: Any, reading: bool, writing: bool) -> None:
+        self.stream = stream
+        self.done = False
+        stream.on('close', self.closed)
+        self.stop = watch(stream, self.over, reading, writing).stop
+
+    def closed(self) -> None:
+        self.done = True
+
+    def over(self, error: BaseException | None) -> None:
+        self.done = error is None
+
+    def destroy(self, error: BaseException | None) -> None:
+        if not self.done:
+            self.done = True
+            if not self.stream._life & L_DESTROYED:
+                self.stream.destroy(error or state_error('ERR_STREAM_DESTROYED'))
+
+
 class Pipeline:
     """The stages, how many of their ends are still open, and what went wrong first."""
 
     def __init__(self, end: bool, done: Callable[[BaseException | None, Any], object]) -> None:
         self.end = end
         self.done: Callable[[BaseException | None, Any], object] | None = done
-        self.streams: list[Any] = []
-        #: Stages that are destroyed when something fails.
-        self.victims: list[Any] = []
+        self.victims: list[Victim] = []
+        #: What is undone at the last stream if all went well: it may still be read.
+        self.at_last: list[Callable[[], object]] = []
         self.open = 0
         self.error: BaseException | None = None
         self.value: Any = None
@@ -54,27 +86,35 @@ class Pipeline:
         last = len(stages) - 1
         stream: Any = None
         for i, stage in enumerate(stages):
-            made = self.made(stage, stream, i, i == last)
+            is_last = i == last
+            if isinstance(stage, Stream):
+                after = None if is_last else stages[i + 1]
+                if isinstance(after, Stream) and after._life & (L_CLOSED | L_DESTROYED):
+                    raise state_error('ERR_STREAM_UNABLE_TO_PIPE')
+                self.join(stage, not is_last, i > 0, is_last)
+            made = self.made(stage, stream, i, is_last)
             if made is None:
+                stream = self.proxy
                 break
-            if stream is not None and made is not stage:
-                # What a generator function returns reads its source itself.
-                self.watch_end(stream, True, False)
+            if made is not stage:
+                self.join(made, True, False, False)
+                if stream is not None:
+                    # What a generator function returns reads its source itself.
+                    self.watch_end(stream, True, False)
+                if is_last:
+                    self.watch_end(made, True, False)
             elif stream is not None:
-                self.connect(stream, made, i == last)
-            self.join(made, i < last or self.end or made is not stage)
+                self.connect(stream, made, is_last)
             stream = made
-        if stream is not None and not isinstance(stages[last], Stream) and self.task is None:
-            self.watch_end(stream, True, False)
         return stream
 
     def made(self, stage: Any, source: Any, at: int, is_last: bool) -> Any:
         """The stream of a stage; None for a last function that consumes."""
         name = f'streams[{at}]'
         if isinstance(stage, Stream):
-            if at and stage._w & W_ABSENT:
+            if at and not hasattr(stage, 'write'):
                 bad_type(name, 'writable', stage)
-            if not is_last and stage._r & R_ABSENT:
+            if not is_last and not hasattr(stage, 'read'):
                 bad_type(name, 'readable', stage)
             return stage
         if callable(stage):
@@ -88,7 +128,6 @@ class Pipeline:
                     coroutine.close()
                     bad_type(f'what {name} returns', 'an asynchronous iterable', coroutine)
                 self.consume(coroutine)
-                self.watch_end(source, True, False)
                 return None
             if not isinstance(result, (AsyncIterable, Iterable)):
                 bad_type(f'what {name} returns', 'an asynchronous iterable', result)
@@ -97,44 +136,84 @@ class Pipeline:
             return Readable.from_(stage)
         return bad_type(name, 'a stream, an iterable (the first one) or a function', stage)
 
-    def join(self, stream: Any, destroy: bool) -> None:
-        self.streams.append(stream)
-        if destroy:
-            self.victims.append(stream)
+    def join(self, stream: Any, reading: bool, writing: bool, is_last: bool) -> None:
+        stays = is_last and bool(is_readable(stream))
+        if reading or self.end:
+            victim = Victim(stream, reading, writing)
+            self.victims.append(victim)
+            if stays:
+                self.at_last.append(victim.stop)
         stream.on('error', self.heard)
+        if stays:
+            self.at_last.append(lambda: stream.off('error', self.heard))
 
     def connect(self, source: Any, dest: Any, is_last: bool) -> None:
-        if dest._life & (L_CLOSED | L_DESTROYED):
-            raise state_error('ERR_STREAM_UNABLE_TO_PIPE')
         end = self.end or not is_last
-        source.pipe(dest, end=end)
-        self.watch_end(source, True, False)
-        if end:
-            self.watch_end(dest, False, True)
+        self.open += 2
+        ended = False
 
         def closed() -> None:
-            if not source._r & R_END_EMITTED:
+            if not ended:
                 self.fail(state_error('ERR_STREAM_PREMATURE_CLOSE'))
 
-        dest.once('close', closed)
+        dest.on('close', closed)
+        source.pipe(dest, end=False)
+        if end:
+
+            def end_dest() -> None:
+                nonlocal ended
+                ended = True
+                dest.end()
+
+            if source._r & R_END_EMITTED:
+                _runtime.current().push(end_dest, ())
+            else:
+                source.once('end', end_dest)
+        else:
+            self.over(None)
+
+        def read(error: BaseException | None) -> None:
+            early = getattr(error, 'code', None) == 'ERR_STREAM_PREMATURE_CLOSE'
+            ended = source._r & R_ENDED and source._error is None
+            if early and ended and not source._life & L_ERROR_EMITTED:
+                # Closed before 'end', which still comes.
+                source.once('end', self.over)
+                source.once('error', self.over)
+            else:
+                self.over(error)
+
+        watch(source, read, True, False)
+        stop = watch(dest, self.over, False, True).stop
+        if is_last and is_readable(dest):
+            self.at_last.append(stop)
 
     def watch_end(self, stream: Any, readable: bool, writable: bool) -> None:
         self.open += 1
         watch(stream, self.over, readable, writable)
 
     def consume(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run the last function; its value comes out of a stream, as of any other stage."""
         self.open += 1
+        proxy = self.proxy = PassThrough(object_mode=True)
+        self.victims.append(Victim(proxy, False, True))
 
         async def consume() -> None:
-            try:
-                self.value = await coroutine
-            except Exception as error:
-                self.heard(error)
-                raise
+            self.value = await coroutine
+
+        def told(error: BaseException | None) -> None:
+            if error is not None:
+                proxy.on('error', _ignore)
+                proxy.destroy(error)
+            else:
+                if self.value is not None:
+                    proxy.write(self.value)
+                if self.end:
+                    proxy.end()
+            _runtime.current().push(self.over, (error,))
 
         def ended(task: Any) -> None:
             error = AbortError() if task.cancelled() else task.exception()
-            _runtime.current().enter(self.over, (error,), None)
+            _runtime.current().enter(told, (error,), None)
 
         self.task = _runtime.spawn(consume(), _ignore)
         self.task.add_done_callback(ended)
@@ -151,46 +230,40 @@ class Pipeline:
 
     # -- ending ---------------------------------------------------------------------------------
 
-    def heard(self, error: BaseException) -> None:
+    def heard(self, error: Any = None) -> None:
         """An 'error' event of a stage; those that only follow from another are left to it."""
-        if not _follows(error):
+        if error is not None and not _follows(error):
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Note what counts and destroy everything."""
-        if _follows(error):
-            # The cause may be known to its stream already, though its event is still to come.
-            causes = (s._error for s in self.streams if s._error and not _follows(s._error))
-            error = next(causes, error)
-        if self.error is None or (_follows(self.error) and not _follows(error)):
-            self.error = error
-        victims, self.victims = self.victims, []
-        for stream in victims:
-            if not stream._life & L_DESTROYED and not self.is_done(stream):
-                stream.destroy(self.error)
-        if self.task is not None:
-            self.task.cancel()
-        self.controller.abort(self.error)
-
-    @staticmethod
-    def is_done(stream: Any) -> bool:
-        return bool(stream._reading_is_over() and stream._writing_is_over())
+        self.finish(error, False)
 
     def over(self, error: BaseException | None = None) -> None:
         """One watched end is over."""
         self.open -= 1
-        if error is not None:
-            self.fail(error)
+        self.finish(error, self.open == 0)
+
+    def finish(self, error: BaseException | None, final: bool) -> None:
+        if error is not None and (self.error is None or _follows(self.error)):
+            self.error = error
+        if self.error is None and not final:
+            return
+        victims, self.victims = self.victims, []
+        for victim in victims:
+            victim.destroy(self.error)
+        undo, self.undo = self.undo, None
+        if undo is not None:
+            undo()
+        if self.error is not None and self.task is not None:
+            self.task.cancel()
+        self.controller.abort(self.error)
         done = self.done
-        if self.open == 0 and done is not None:
+        if final and done is not None:
             self.done = None
-            if self.undo is not None:
-                self.undo()
-            for stream in self.streams:
-                if stream.destroyed and stream.closed:
-                    continue
-                if self.error is None:
-                    stream.off('error', self.heard)
+            if self.error is None:
+                for leave in self.at_last:
+                    leave()
             _runtime.current().push(done, (self.error, self.value))
 
 

@@ -103,6 +103,22 @@ class _Side(Duplex):
         other.on('end', lambda: callback(None))
         other.push(None)
 
+    def _destroy(self, error: BaseException | None, callback: Any) -> None:
+        other = self._other
+        if not other.destroyed:
+
+            def end_other() -> None:
+                if other.destroyed:
+                    return
+                if error is None:
+                    other.push(None)
+                else:
+                    # Without the error: it is told once, on this side.
+                    other.destroy()
+
+            _runtime.current().push(end_other, ())
+        callback(error)
+
 
 def duplex_pair(options: Mapping[str, Any] | None = None, /, **keywords: Any) -> tuple[Any, Any]:
     """Two Duplex streams: what is written to one is read from the other.

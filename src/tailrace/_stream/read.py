@@ -38,12 +38,14 @@ from .state import (
     R_FLOW,
     R_HAND,
     R_HAND_MASK,
+    R_HEARD,
     R_ITERATED,
     R_NEED_READABLE,
     R_OBJECT,
     R_READING,
     R_READING_MORE,
     R_SYNC,
+    R_UNBUILT,
     R_WAIT,
     R_WAIT_MASK,
 )
@@ -155,7 +157,7 @@ class ReadSide(Life):
         if chunk is None:
             return False
         if self._decoder is not None and isinstance(chunk, bytes):
-            chunk = make_decoder(self._r_encoding or 'utf8').decode(chunk, True)
+            chunk = make_decoder(canonical(self._r_encoding)).decode(chunk, True)
         if not self._r & R_OBJECT and not len(chunk):
             return can_push(self)
         if self._r & R_END_EMITTED:
@@ -211,6 +213,7 @@ def read_more_nt(stream: ReadSide) -> None:
 
 
 def end_nt(stream: ReadSide) -> None:
+    stream._r &= ~R_END_SCHEDULED
     if stream._error is not None or stream._life & L_CLOSE_EMITTED:
         return
     if stream._r & R_END_EMITTED or stream._r_len:
@@ -243,13 +246,15 @@ def push_chunk(stream: ReadSide, chunk: Any, encoding: Any = None) -> bool:
         stream._r &= ~R_READING
         push_end(stream)
         return False
-    chunk = as_chunk(stream, chunk, encoding)
-    if chunk is None:
-        return False
+    text = stream._decoder is not None and isinstance(chunk, str) and is_encoded(stream, encoding)
+    if not text:
+        chunk = as_chunk(stream, chunk, encoding)
+        if chunk is None:
+            return False
     r = stream._r
-    if not r & R_CONTINUOUS:
-        stream._r = r = r & ~R_READING
     if not r & R_OBJECT and not len(chunk):
+        if not r & R_CONTINUOUS:
+            stream._r = r & ~R_READING
         maybe_read_more(stream)
         return can_push(stream)
     if r & R_ENDED:
@@ -257,13 +262,31 @@ def push_chunk(stream: ReadSide, chunk: Any, encoding: Any = None) -> bool:
         return False
     if r & R_DEAD:
         return False
-    if stream._decoder is not None:
-        chunk = stream._decoder.decode(chunk)
-        if not chunk:
+    if not r & R_CONTINUOUS:
+        stream._r = r & ~R_READING
+    if stream._decoder is not None and not text:
+        chunk = decoded(stream._decoder, chunk)
+        if not chunk and not r & R_OBJECT:
             maybe_read_more(stream)
             return can_push(stream)
     add_chunk(stream, chunk)
     return can_push(stream)
+
+
+def is_encoded(stream: ReadSide, encoding: Any) -> bool:
+    """Whether text of this encoding is what the stream gives out: it is not decoded again."""
+    if stream._r & R_OBJECT:
+        return bool(encoding)
+    return bool((encoding or 'utf8') == stream._r_encoding)
+
+
+def decoded(decoder: Decoder, chunk: Any) -> Any:
+    """A chunk as text; text stays as it is. Others raise ERR_INVALID_ARG_TYPE."""
+    if isinstance(chunk, str):
+        return chunk
+    if not isinstance(chunk, bytes):
+        bad_type('chunk', 'bytes, since the stream has an encoding', chunk)
+    return decoder.decode(chunk)
 
 
 def as_chunk(stream: ReadSide, chunk: Any, encoding: Any) -> Any:
@@ -293,7 +316,7 @@ def size_of(stream: ReadSide, chunk: Any) -> int:
 
 def add_chunk(stream: ReadSide, chunk: Any, first: bool = False) -> None:
     r = stream._r
-    if r & R_FLOW and not r & R_SYNC and stream._r_len == 0 and 'data' in stream._events:
+    if r & (R_FLOW | R_SYNC | R_HEARD) == R_FLOW | R_HEARD and stream._r_len == 0:
         stream._r = r | R_DID_READ
         stream._awaiting = None
         stream.emit('data', chunk)
@@ -332,7 +355,7 @@ def push_end(stream: ReadSide) -> None:
 
 def maybe_read_more(stream: ReadSide) -> None:
     # A source that reads by itself need not be asked: no tick per chunk.
-    if not stream._r & (R_READING_MORE | R_READING):
+    if not stream._r & (R_READING_MORE | R_READING | R_UNBUILT):
         stream._r |= R_READING_MORE
         ticks(stream).push(read_more_nt, (stream,), stream)
 
@@ -379,7 +402,7 @@ def take(stream: ReadSide, size: Any = None) -> Any:
         return None
     if (
         r & R_NEED_READABLE or stream._r_len == 0 or stream._r_len - count < stream._r_hwm
-    ) and not r & (R_ENDED | R_READING | R_DEAD):
+    ) and not r & (R_ENDED | R_READING | R_DEAD | R_UNBUILT):
         ask_source(stream)
         if not stream._r & R_READING:
             count = how_much(stream, wanted)
@@ -486,7 +509,7 @@ def flow(stream: ReadSide) -> None:
 
 
 def end_reading(stream: ReadSide) -> None:
-    if not stream._r & R_END_EMITTED:
+    if not stream._r & (R_END_EMITTED | R_END_SCHEDULED):
         stream._r |= R_ENDED | R_END_SCHEDULED
         ticks(stream).push(end_nt, (stream,), stream)
 

@@ -36,7 +36,8 @@ class Readable(Operators, Framing, Stream):
 
     Options (a mapping or keywords): ``high_water_mark`` (bytes, default 65536; objects, default
     16), ``encoding``, ``object_mode``, ``signal``, ``auto_destroy``, ``emit_close``, and the hooks
-    ``read(size)`` and ``destroy(error, callback)`` for use without a subclass.
+    ``construct(callback)``, ``read(size)`` and ``destroy(error, callback)`` for use without a
+    subclass. ``construct`` runs first: all else waits until it has called back.
 
     Events: 'data' (chunk), 'readable', 'end', 'pause', 'resume', 'error' (error), 'close'.
     """

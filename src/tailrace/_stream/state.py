@@ -2,8 +2,9 @@
 
 A stream has a *life* (``_life``), a reading side (``_r``) and a writing side (``_w``). All bits of
 ``_life`` are written in ``life.py``, all of ``_r`` in ``read.py`` and ``modes.py``, all of ``_w``
-in ``write.py``; other files ask. The only crossing: destroying sets ``R_DEAD`` and ``W_DEAD`` so
-that the fast paths see it in the one word they look at.
+in ``write.py``; other files ask. The only crossings: destroying sets ``R_DEAD`` and ``W_DEAD`` so
+that the fast paths see it in the one word they look at, and ``construct.py`` sets and clears the
+``UNBUILT`` bit of all three.
 
 Reading mode, Node's ``readableFlowing``::
 
@@ -41,6 +42,8 @@ L_GONE: Final = 1 << 7
 L_SIGNAL: Final = 1 << 8
 #: An `async for` was left by dropping its iterator: it is destroyed by the next tick.
 L_LEFT: Final = 1 << 9
+#: _construct() has not called back.
+L_UNBUILT: Final = 1 << 10
 
 # -- reading side -------------------------------------------------------------------------------
 R_OBJECT: Final = 1 << 0
@@ -73,6 +76,12 @@ R_ABSENT: Final = 1 << 18
 R_END_SCHEDULED: Final = 1 << 19
 #: An `async for` reads it.
 R_ITERATED: Final = 1 << 20
+#: _construct() has not called back: the source is not asked yet.
+R_UNBUILT: Final = 1 << 21
+#: A stream that is only written: listeners choose no mode.
+R_NONE: Final = 1 << 22
+#: Somebody listens for 'data', and was not put in front (which chooses no mode).
+R_HEARD: Final = 1 << 23
 
 #: A chunk goes straight to the 'data' listener when exactly R_FAST of R_FAST_MASK is set.
 R_FAST: Final = R_FLOW | R_DID_READ | R_CONTINUOUS
@@ -129,6 +138,8 @@ W_KEEP_TEXT: Final = 1 << 16
 W_FINAL: Final = 1 << 18
 #: Callbacks of end() wait for 'finish'.
 W_TO_TELL: Final = 1 << 17
+#: _construct() has not called back: what is written waits.
+W_UNBUILT: Final = 1 << 19
 
 #: With none of these a chunk may go straight to the sink.
 W_BUSY: Final = (
@@ -143,4 +154,4 @@ W_BUSY: Final = (
     | W_NO_SINK
 )
 #: With any of these a chunk has to wait in the buffer.
-W_WAIT: Final = W_WRITING | W_CORKED | W_DEAD
+W_WAIT: Final = W_WRITING | W_CORKED | W_DEAD | W_UNBUILT

@@ -17,6 +17,7 @@ from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
 from .._waiting import first_of
 from ..errors import AbortError
+from .construct import begin_construct
 from .encodings import canonical
 from .life import init_life
 from .marks import mark_of
@@ -24,7 +25,9 @@ from .read import init_read
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
+    L_DESTROYED,
     L_EMIT_CLOSE,
+    L_ERROR_EMITTED,
     L_GONE,
     L_SIGNAL,
     R_ABSENT,
@@ -46,6 +49,7 @@ STREAM_OPTIONS = frozenset(
     {
         'allow_half_open',
         'auto_destroy',
+        'construct',
         'decode_strings',
         'default_encoding',
         'destroy',
@@ -99,23 +103,32 @@ class Stream(TypedStream):
         if options.get('decode_strings') is False:
             self._w |= W_KEEP_TEXT
         if options.get('default_encoding') is not None:
-            self._w_encoding = canonical(options['default_encoding'])
+            canonical(options['default_encoding'])
+            self._w_encoding = options['default_encoding']
         if not absent(options.get('encoding')):
             self._set_encoding(options['encoding'])
+            self._r_encoding = options['encoding']
         hooks = {
             name: check_callable(name, options[name])
-            for name in ('read', 'write', 'writev', 'final', 'destroy')
+            for name in ('construct', 'read', 'write', 'writev', 'final', 'destroy')
             if options.get(name) is not None
         }
         if hooks:
             self._hooks = hooks
         if not absent(options.get('signal')):
             self._follow_signal(check_signal('options.signal', options['signal']))
+        if 'construct' in hooks or type(self)._construct is not Stream._construct:
+            begin_construct(self)
 
     def _follow_signal(self, signal: AbortSignal) -> None:
         """Destroy the stream with an AbortError when ``signal`` aborts."""
 
         def abort(_: Any = None) -> None:
+            done = self._reading_is_over() and self._writing_is_over()
+            if not self._life & L_AUTO_DESTROY and (done or self._life & L_ERROR_EMITTED):
+                return  # it is done, though nobody has destroyed it
+            if not self._life & L_DESTROYED and not self.listener_count('error'):
+                self.once('error', _ignore)  # it was asked for
             self.destroy(AbortError(cause=signal.reason))
 
         if signal.aborted:
@@ -135,6 +148,21 @@ class Stream(TypedStream):
             undo()
 
     # -- hooks given as options -------------------------------------------------------------------
+
+    #: What destroy() was given before the stream was constructed.
+    _late_destroy: tuple[BaseException | None, Any] = (None, None)
+
+    def _destroy_when_built(self, error: Any, callback: Any) -> None:
+        self._late_destroy = error, callback
+
+    def _construct(self, callback: Any) -> None:
+        """Hook: get ready, then call ``callback(error_or_None)``; until then all else waits.
+
+        Called on the next tick, where a subclass defines it or the option ``construct`` is given.
+        """
+        hooks = self._hooks
+        if hooks is not None:
+            _call_hook(hooks['construct'], callback)
 
     def _read(self, size: int) -> None:
         hooks = self._hooks

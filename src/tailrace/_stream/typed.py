@@ -209,7 +209,9 @@ if TYPE_CHECKING:
             """Node's name of :meth:`set_max_listeners`."""
             raise NotImplementedError
 
-        def destroy(self, error: BaseException | None = None) -> Self:
+        def destroy(
+            self, error: BaseException | None = None, callback: OnDone | None = None
+        ) -> Self:
             """Give up the stream: no more I/O; 'error' (if any), then 'close'."""
             raise NotImplementedError
 

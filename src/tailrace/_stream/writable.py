@@ -12,6 +12,7 @@ from .encodings import canonical
 from .finished import drained
 from .state import (
     L_DESTROYED,
+    R_NONE,
     W_ABSENT,
     W_ENDING,
     W_FINISHED,
@@ -34,14 +35,16 @@ class Writable(Stream):
     Options (a mapping or keywords): ``high_water_mark`` (bytes, default 65536; objects, default
     16), ``decode_strings`` (default True: text is encoded before ``_write``), ``default_encoding``
     (default utf8), ``object_mode``, ``signal``, ``auto_destroy``, ``emit_close``, and the hooks
-    ``write(chunk, encoding, callback)``, ``writev(chunks, callback)``, ``final(callback)`` and
-    ``destroy(error, callback)`` for use without a subclass.
+    ``construct(callback)``, ``write(chunk, encoding, callback)``, ``writev(chunks, callback)``,
+    ``final(callback)`` and ``destroy(error, callback)`` for use without a subclass. ``construct``
+    runs first: all else waits until it has called back.
 
     Events: 'drain', 'finish', 'prefinish', 'pipe' (source), 'unpipe' (source), 'error', 'close'.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         self._init_stream(stream_options('Writable', options, keywords), False, True)
+        self._r |= R_NONE
 
     if TYPE_CHECKING:
 
@@ -95,7 +98,9 @@ class Writable(Stream):
 
     def set_default_encoding(self, encoding: str, /) -> Self:
         """The encoding of text given without one. Raises ERR_UNKNOWN_ENCODING."""
-        self._w_encoding = canonical(encoding)
+        name = encoding.lower() if isinstance(encoding, str) else encoding
+        canonical(name)
+        self._w_encoding = name
         return self
 
     async def drain(self) -> None:

@@ -24,11 +24,13 @@ from ..errors import StreamNullValuesError, state_error
 from .encodings import canonical, encode
 from .life import can_write, fail, reading_is_over, take_error, ticks
 from .modes import ModeSide
+from .read import maybe_read_more
 from .state import (
     L_AUTO_DESTROY,
     L_CLOSE_EMITTED,
     L_DESTROYED,
     L_ERROR_EMITTED,
+    R_NEED_READABLE,
     W_BUFFERED,
     W_BUSY,
     W_CORKED,
@@ -47,6 +49,7 @@ from .state import (
     W_PREFINISHED,
     W_SYNC,
     W_TO_TELL,
+    W_UNBUILT,
     W_WAIT,
     W_WRITING,
 )
@@ -177,6 +180,15 @@ class WriteSide(ModeSide):
     def _fail_buffered(self) -> None:
         fail_buffered(self)
 
+    def _built(self) -> None:
+        """``_construct`` is done: begin with what has waited for it."""
+        if self._r & R_NEED_READABLE:
+            maybe_read_more(self)
+        if not self._w & W_WRITING:
+            write_buffered(self)
+        if self._w & W_ENDING:
+            finish_maybe(self, False)
+
     def _before_destroy(self) -> None:
         ticks(self).push(self._fail_buffered, ())
 
@@ -241,15 +253,22 @@ def set_sink(stream: WriteSide, sink: Sink | None) -> None:
 
 def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
     """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
-    name = stream._w_encoding if absent(encoding) else canonical(encoding)
     if chunk is None:
         raise StreamNullValuesError('None cannot be written to a stream')
     if stream._w & W_OBJECT:
-        return chunk, name, 1
+        # Whatever is given goes to the hook as it is, also as the encoding.
+        return chunk, encoding, 1
+    if absent(encoding):
+        name = stream._w_encoding
+        known = canonical(name)
+    elif encoding == 'buffer' and not isinstance(chunk, str):
+        name = known = 'buffer'
+    else:
+        name, known = encoding, canonical(encoding)
     if isinstance(chunk, str):
         if stream._w & W_KEEP_TEXT:
             return chunk, name, text_length(chunk)
-        chunk = encode(chunk, name)
+        chunk = encode(chunk, known)
     elif type(chunk) is not bytes:
         try:
             # A snapshot: the caller may change a bytearray while it waits.
@@ -304,7 +323,8 @@ def send_chunk(stream: WriteSide, chunk: Any, name: str, size: int, done: Done |
     stream._w |= W_WRITING | W_SYNC
     sink = stream._sink
     if sink is not None:
-        code = sink(encode(chunk, name) if isinstance(chunk, str) else chunk, stream._sink_done)
+        data = encode(chunk, canonical(name)) if isinstance(chunk, str) else chunk
+        code = sink(data, stream._sink_done)
         if code >= 0:
             chunk_written(stream, None if code == 0 else stream._sink_error(code))
     else:
@@ -335,8 +355,12 @@ def chunk_written(stream: WriteSide, error: BaseException | None = None) -> None
     if not w & W_SYNC:
         after_write(stream, done)
     elif done is not None:
+        stream._w |= W_DRAIN_TICK
         ticks(stream).push(stream._after_write, (done,))
-    elif (stream._w & (W_NEED_DRAIN | W_DRAIN_TICK | W_ENDING)) == W_NEED_DRAIN:
+    elif not stream._w & W_DRAIN_TICK and (
+        # In object mode there is always a tick, as in Node.
+        stream._w & W_OBJECT or (stream._w & W_NEED_DRAIN and stream._w_len == 0)
+    ):
         stream._w |= W_DRAIN_TICK
         ticks(stream).push(stream._after_write, (None,))
     else:
@@ -374,7 +398,7 @@ def write_failed_nt(stream: WriteSide, error: BaseException, done: Done | None) 
 
 def write_buffered(stream: WriteSide) -> None:
     """Write out what waits, as one vectored write where that is possible."""
-    if stream._w & (W_CORKED | W_FLUSHING) or stream._life & L_DESTROYED:
+    if stream._w & (W_CORKED | W_FLUSHING | W_UNBUILT) or stream._life & L_DESTROYED:
         return
     buffer = stream._w_buf
     if not buffer:
@@ -469,7 +493,8 @@ def end_writing(stream: WriteSide, chunk: Any, encoding: Any, callback: Any) -> 
 
 def needs_finish(stream: WriteSide) -> bool:
     return (
-        stream._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING) == W_ENDING
+        stream._w & (W_ENDING | W_FINISHED | W_WRITING | W_BUFFERED | W_FLUSHING | W_UNBUILT)
+        == W_ENDING
         and stream._w_len == 0
         and stream._error is None
         and not stream._life & (L_DESTROYED | L_ERROR_EMITTED | L_CLOSE_EMITTED)
@@ -482,15 +507,16 @@ def finish_maybe(stream: WriteSide, sync: bool) -> None:
     if stream._w & (W_PREFINISHED | W_FINAL_CALLED):
         pass
     elif not (stream._w & W_FINAL or stream._has_final()):
-        stream._w |= W_PREFINISHED
+        stream._w |= W_FINAL_CALLED | W_PREFINISHED
         stream.emit('prefinish')
     else:
-        stream._w |= W_FINAL_CALLED
+        stream._w |= W_FINAL_CALLED | W_SYNC
         stream._pending += 1
         try:
             stream._final(stream._final_done)
         except Exception as error:
             final_done(stream, error)
+        stream._w &= ~W_SYNC
     if stream._pending == 0 and stream._w & W_PREFINISHED and needs_finish(stream):
         stream._pending += 1
         if sync:
@@ -501,12 +527,13 @@ def finish_maybe(stream: WriteSide, sync: bool) -> None:
 
 def final_done(stream: WriteSide, error: BaseException | None = None) -> None:
     if stream._w & W_PREFINISHED:
-        fail(stream, state_error('ERR_MULTIPLE_CALLBACK', 'the end was reported done twice'))
+        twice = state_error('ERR_MULTIPLE_CALLBACK', 'the end was reported done twice')
+        fail(stream, error or twice)
         return
     stream._pending -= 1
     if error is not None:
         call_end_callbacks(stream, error)
-        fail(stream, error, True)
+        fail(stream, error, bool(stream._w & W_SYNC))
     elif needs_finish(stream):
         stream._w |= W_PREFINISHED
         stream.emit('prefinish')
