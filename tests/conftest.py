@@ -41,8 +41,9 @@ THREAD_PATIENCE = 2.0
 #: What ``--fast`` leaves out: whole programs, child processes, tools, large amounts, and the second
 #: loop of what is played on both. Parts of test ids.
 SLOW = (
-    *('tests/adapters/', 'tests/bench/', 'tests/campaign/', 'tests/cluster/', 'tests/docs/'),
-    *('tests/fuzz/', 'tests/typing/', 'tests/addr/test_block_list_model', 'test_block_list_size'),
+    *('tests/adapters/', 'tests/bench/', 'tests/campaign/', 'tests/cli/', 'tests/cluster/'),
+    *('tests/docs/', 'tests/fuzz/', 'tests/typing/'),
+    *('tests/addr/test_block_list_model', 'test_block_list_size'),
     *('tests/net/test_shows', 'tests/test_commands', 'tests/test_conftest', 'tests/test_examples'),
     *('tests/test_sanitize', 'tests/proxy/test_real', 'tests/proxy/test_fleet'),
     *('tests/test_demo', 'tests/test_programs', 'tests/test_cancelling', '/test_cancelling.py'),

@@ -21,7 +21,7 @@ LAYERS = (
     Layer(
         'what a user or the interpreter calls: names, nothing else',
         (
-            *('__init__', '__main__', '_demo', '_program', 'net', 'stream', 'dns'),
+            *('__init__', '__main__', '_demo', '_program', '_cli', 'net', 'stream', 'dns'),
             *('cluster', 'child_process', 'process', 'testing', 'tls', 'systemd', 'framing'),
             *('proxy_protocol', 'clients', 'pytest_plugin', 'diagnostics'),
             'adapters',
@@ -69,13 +69,14 @@ REFUSES = {
     '_handles': {'events'},
     '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
     '_proxy': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
+    '_cli': {'_net', '_stream', '_handles', '_tls', '_proxy', '_addr', '_dns', 'socket', 'errno'},
     '_tick': {'_runtime', 'events', 'asyncio'},
     'errors': {'events', '_runtime', 'asyncio'},
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).
 ASYNCIO = (
-    *('_runtime', '_running', '_pause', '_collected', '_program', '_demo', '_event_series'),
+    *('_runtime', '_running', '_pause', '_collected', '_program', '_demo', '_event_series', '_cli'),
     *('_handles.engine', '_handles.selector', '_dns'),
     '_adapters',
     'adapters',

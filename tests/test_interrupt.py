@@ -49,6 +49,11 @@ class Terminal:
             assert chunk, self._said
             self._said += chunk
 
+    @property
+    def said(self) -> str:
+        """Everything that was shown so far."""
+        return self._said.decode()
+
     def press(self, keys: bytes) -> None:
         os.write(self.fd, keys)
 

@@ -22,9 +22,18 @@ __all__ = ['main', 'run']
 
 USAGE = """usage: python -m tailrace [flags] script.py [arguments]
        python -m tailrace [flags] -m module [arguments]
+       python -m tailrace [flags] command [arguments]
        python -m tailrace --demo
 
 Runs the script, then the event loop until nothing is left that could call back.
+
+commands, each with --help:
+  connect     standard input and output joined to a connection
+  listen      the same for a client that connects
+  echo        a server that sends everything back
+  proxy       a server that joins its clients to another server
+  check       who answers, by which address, after how long
+A script of such a name is run as ./connect or connect.py.
 
 flags:
   --no-network-family-autoselection
@@ -32,6 +41,9 @@ flags:
   --demo      a demonstration on real sockets
   --version   the version of tailrace
 """
+
+#: What comes with the package; ``_cli`` is imported by those who run one.
+COMMANDS = ('connect', 'listen', 'echo', 'proxy', 'check')
 
 
 def run(
@@ -71,7 +83,10 @@ def run(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command ``python -m tailrace``; returns the exit status."""
+    """The command ``python -m tailrace``; returns the exit status.
+
+    A first word that is exactly a name in ``COMMANDS`` is that command, whatever files there are.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] in (['--version'], ['-V']):
         parts = compiled_parts()
@@ -91,6 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not rest or (rest[0].startswith('-') and (rest[0] != '-m' or len(rest) < 2)):
         print(USAGE, end='', file=sys.stderr)
         return 2
+    if rest[0] in COMMANDS:
+        from ._cli.command import main as command
+
+        return command(rest[0], rest[1:], run)
     missing = _missing(rest)
     if missing is not None:
         print(f'tailrace: {missing}', file=sys.stderr)

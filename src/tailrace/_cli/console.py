@@ -1,0 +1,97 @@
+"""Standard output: a reader that may go away, or a terminal, which gets tables.
+
+The tables need ``rich`` (the extra ``cli``).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = ['NO_READER', 'LiveTable', 'Table', 'live_table', 'terminal_table']
+
+#: The exit status when the reader has gone: what a shell shows of a program that SIGPIPE has ended.
+NO_READER = 141
+
+
+def _console() -> Any:
+    """A rich console on stdout, or None: no terminal, none that can move its cursor, no rich."""
+    if not sys.stdout.isatty() or os.environ.get('TERM') in (None, 'dumb', 'unknown'):
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    return Console()
+
+
+class Table:
+    """Rows that are shown together."""
+
+    def __init__(self, console: Any, columns: Sequence[str]) -> None:
+        self._console = console
+        self._table = _new(columns)
+
+    def add(self, row: Sequence[str], colour: str) -> None:
+        """One more row."""
+        self._table.add_row(*row, style=colour)
+
+    def show(self) -> None:
+        """Print it."""
+        self._console.print(self._table)
+
+
+class LiveTable:
+    """A table that is drawn anew in its place; the last one stays."""
+
+    def __init__(self, console: Any, columns: Sequence[str]) -> None:
+        from rich.live import Live
+
+        self._columns = columns
+        #: Rows that fit, with the table's head and the line below it.
+        self.room = max(1, console.height - 6)
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def draw(self, rows: Iterable[Sequence[str]], line: str) -> None:
+        """Show these rows, and a line below them."""
+        table = _new(self._columns)
+        table.caption = line
+        table.caption_justify = 'left'
+        for row in rows:
+            table.add_row(*row)
+        self._live.update(table, refresh=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+
+def _new(columns: Sequence[str]) -> Any:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(escape(name), no_wrap=True)
+    return table
+
+
+def terminal_table(*columns: str) -> Table | None:
+    """A table for stdout, or None where plain lines are the thing."""
+    console = _console()
+    return None if console is None else Table(console, columns)
+
+
+def live_table(*columns: str) -> LiveTable | None:
+    """A live table on stdout, or None where plain lines are the thing."""
+    console = _console()
+    return None if console is None else LiveTable(console, columns)
