@@ -277,7 +277,57 @@ SERVER = File(
     override='  # type: ignore[override]',
 )
 
-FILES = (STREAM, SOCKET, SERVER)
+TLS_SOCKET = SOCKET._replace(
+    path='_tls/typed_socket.py',
+    what='a TLS socket',
+    name='TypedTLSSocket',
+    base='Known',
+    base_module='.known',
+    imports=(
+        'import ssl',
+        '',
+        'from typing_extensions import deprecated',
+        '',
+        'from .._net.typed_socket import OnAttempt, OnAttemptFailed, OnClose, OnLookup, OnPipe',
+        'from .._stream.readable import Readable',
+        'from .._stream.typed import Nothing, OnData, OnError',
+    ),
+    types=('OnSession = Callable[[ssl.SSLSession], object] | Nothing',),
+    events=(*SOCKET.events, Event(('session',), 'Session', 'session: ssl.SSLSession')),
+    plain=(*SOCKET.plain, 'secure', 'secureConnect'),
+    more=(),
+)
+
+TLS_SERVER = SERVER._replace(
+    path='_tls/typed_server.py',
+    what='a TLS server',
+    name='TypedTLSServer',
+    base='Server',
+    base_module='.._net.server',
+    imports=(
+        'from typing_extensions import deprecated',
+        '',
+        'from .._names import Record',
+        'from .._net.typed_server import OnDrop, OnReject',
+        'from .._stream.typed import Nothing, OnError',
+        'from .socket import TLSSocket',
+    ),
+    types=(
+        'OnSecure = Callable[[TLSSocket], object] | Nothing',
+        'OnFailed = (',
+        '    Callable[[Exception, TLSSocket], object] | Callable[[Exception], object] | Nothing',
+        ')',
+    ),
+    events=(
+        Event(('connection', 'secureConnection'), 'Secure', 'socket: Any', 'SecureEvent'),
+        Event(('tlsClientError',), 'Failed', 'error: Exception, socket: Any'),
+        *SERVER.events[1:],
+    ),
+    emit_override='  # type: ignore[override]',
+    chained=False,
+)
+
+FILES = (STREAM, SOCKET, SERVER, TLS_SOCKET, TLS_SERVER)
 
 
 def literal(names: Sequence[str]) -> str:

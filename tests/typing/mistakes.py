@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tailrace import Duplex, EventEmitter, Server, Socket, events, net
+from tailrace import Duplex, EventEmitter, Server, Socket, events, net, tls
 
 
 def takes_text(value: str) -> None: ...
@@ -121,6 +121,15 @@ def values_that_do_not_fit(sock: Socket, server: Server) -> None:
     server.get_connections(takes_number)  # wrong
     server.close(takes_number)  # wrong
     server.max_connections = 'many'  # wrong
+
+
+def events_of_tls(sock: tls.TLSSocket, server: tls.Server) -> None:
+    sock.on('secureConnect', takes_text)  # misfit
+    sock.on('session', takes_text)  # misfit
+    sock.on('data', takes_two)  # misfit
+    server.on('secureConnection', takes_text)  # misfit
+    server.on('tlsClientError', takes_text)  # misfit
+    server.on('drop', takes_text)  # misfit
 
 
 def names_that_do_not_exist(sock: Socket, server: Server) -> None:

@@ -25,6 +25,7 @@ from tailrace import (
     net,
     stream,
     testing,
+    tls,
 )
 from tailrace.adapters import asyncio as face
 from tailrace.proxy_protocol import ProxyHeader, parse
@@ -263,3 +264,16 @@ def tools() -> None:
     assert_type(testing.memory_pair(), tuple[Duplex, Duplex])
     with testing.FakeClock() as clock:
         assert_type(clock.next, float | None)
+
+
+async def secure(port: int) -> None:
+    server = tls.create_server(lambda sock: sock.end(), cert='cert.pem', key='key.pem')
+    server.on('secureConnection', lambda sock: print(sock.authorized))
+    server.on('tlsClientError', lambda error, sock: print(error.args, sock.remote_address))
+    server.once('close', lambda: print('closed'))
+    sock = await tls.connect(port, ca='ca.pem')
+    assert_type(sock, tls.TLSSocket)
+    sock.on('secureConnect', lambda: print(sock.get_protocol()))
+    sock.on('session', lambda session: print(session.id))
+    sock.on('close', lambda had_error: print(had_error))
+    assert_type(sock.authorized, bool)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from .._names import merge_options, node_names
 from .._net.options import SERVER_OPTIONS
-from .._net.server import Server as PlainServer
 from .._stream.stream import Stream
 from .._tally import Tally
 from .._validate import bad_type, check_str, is_mapping
@@ -16,6 +15,7 @@ from .context import create_secure_context
 from .failures import refused_option
 from .rules import TLS_OPTIONS, Rules, split
 from .socket import TLSSocket
+from .typed_server import TypedTLSServer
 
 __all__ = ['Server', 'create_server']
 
@@ -23,7 +23,7 @@ _new_socket = TLSSocket.__new__
 
 
 @node_names
-class Server(PlainServer):
+class Server(TypedTLSServer):
     """A server for TLS connections: ``Server([options][, listener])``.
 
     Options: those of ``net.Server`` and of :func:`create_secure_context`, and ``secure_context``,

@@ -35,9 +35,9 @@ from .failures import (
 )
 from .handle import TLSHandle
 from .hello import LONGEST, HelloError, alert, read_hello
-from .known import Known
 from .rules import TLS_OPTIONS, Rules, split
 from .trust import judge
+from .typed_socket import TypedTLSSocket
 
 __all__ = ['TLSSocket']
 
@@ -47,7 +47,7 @@ _UNRECOGNIZED_NAME = 112  # RFC 6066 section 3
 
 
 @node_names
-class TLSSocket(Known):
+class TLSSocket(TypedTLSSocket):
     """A connection with TLS: a :class:`net.Socket` that encrypts.
 
     Made by :func:`tls.connect` and by :class:`tls.Server`, or ``TLSSocket(socket, options)`` over a
