@@ -300,7 +300,7 @@ class Pool(EventEmitter):
         self._kept[sock] = _Kept(_runtime.current().clock())
         sock.on('error', _ignore)
         sock.once('close', lambda: self._gone(sock))
-        self.emit('open', sock)
+        self._tell('open', sock)
         self._offer(sock)
         self._serve()
 
@@ -404,11 +404,15 @@ class Pool(EventEmitter):
                 self._discard(sock, reason)
         self._arm()
 
+    def _tell(self, *event: Any) -> None:
+        # In a tick: what a listener raises must not keep a connection from who waits for it.
+        _runtime.current().push(self.emit, event, self)
+
     # -- the end of one, and of all ---------------------------------------------------------------
 
     def _discard(self, sock: Socket, reason: str) -> None:
         if self._kept.pop(sock, None) is not None:
-            self.emit('discard', sock, reason)
+            self._tell('discard', sock, reason)
         sock.destroy()
 
     def _gone(self, sock: Socket) -> None:
@@ -464,7 +468,7 @@ class Pool(EventEmitter):
         for end in ends:
             if not end.done():
                 end.set_result(None)
-        _runtime.current().push(self.emit, ('close',), self)
+        self._tell('close')
 
     async def wait_closed(self) -> None:
         """Wait until :meth:`close` was called and every connection has been given back."""

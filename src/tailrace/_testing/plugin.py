@@ -283,27 +283,32 @@ def harness_of(item: Any) -> Harness:
     return found
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Runs a coroutine function with the mark; looks at the leaks of others if asked to."""
-    function = pyfuncitem.obj
-    if pyfuncitem.get_closest_marker('tailrace') is not None and inspect.iscoroutinefunction(
-        function
-    ):
-        names = pyfuncitem._fixtureinfo.argnames
-        arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    function: Any = pyfuncitem.obj
+    is_coroutine = inspect.iscoroutinefunction(function)
+    if is_coroutine and pyfuncitem.get_closest_marker('tailrace') is not None:
+        harness = harness_of(pyfuncitem)
 
-        async def test() -> None:
-            await function(**arguments)
+        def call(**arguments: Any) -> None:
+            async def test() -> None:
+                await function(**arguments)
 
-        harness_of(pyfuncitem).run(test)
-        return True
-    if pyfuncitem.config.getini('tailrace_leaks') != 'all' or inspect.iscoroutinefunction(function):
-        return None
+            harness.run(test)
+
+        # A plain function from here on, for pytest and for every other plugin.
+        pyfuncitem.obj = call
+        try:
+            return (yield)
+        finally:
+            pyfuncitem.obj = function
+    if is_coroutine or pyfuncitem.config.getini('tailrace_leaks') != 'all':
+        return (yield)
     before = Before()
-    function(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
+    result = yield
     before.compare()
-    return True
+    return result
 
 
 # -- fixtures -------------------------------------------------------------------------------------
