@@ -27,6 +27,7 @@ LAYERS = (
             'adapters',
         ),
     ),
+    Layer('a running process seen from outside', ('_status',)),
     Layer('one call that serves: signals, readiness, reloads, the end', ('_serve',)),
     Layer(
         "sockets as asyncio and anyio know them; what users' tests need", ('_adapters', '_testing')

@@ -32,7 +32,12 @@ INNER = sorted(
 MODULES = [PACKAGE, *(f'{PACKAGE}.{name}' for name in [*PUBLIC, *INNER])]
 
 #: Public modules that need something installed.
-NEEDS = {'tailrace.adapters.anyio': 'anyio', 'tailrace.pytest_plugin': 'pytest'}
+NEEDS = {
+    'tailrace.adapters.anyio': 'anyio',
+    'tailrace.adapters.opentelemetry': 'opentelemetry',
+    'tailrace.adapters.prometheus': 'prometheus_client',
+    'tailrace.pytest_plugin': 'pytest',
+}
 
 
 def bound_names(tree: ast.Module) -> set[str]:

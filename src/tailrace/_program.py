@@ -24,6 +24,7 @@ USAGE = """usage: python -m tailrace [flags] script.py [arguments]
        python -m tailrace [flags] -m module [arguments]
        python -m tailrace [flags] command [arguments]
        python -m tailrace --demo
+       python -m tailrace status PATH [--json]
 
 Runs the script, then the event loop until nothing is left that could call back.
 
@@ -102,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         runpy.run_module('tailrace._demo', run_name='__main__')
         return 0
+    if args[0] == 'status':
+        from ._status import main as show
+
+        return show(args[1:])
     rest = parse_flags(args)
     if not rest or (rest[0].startswith('-') and (rest[0] != '-m' or len(rest) < 2)):
         print(USAGE, end='', file=sys.stderr)

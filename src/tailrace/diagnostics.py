@@ -10,6 +10,7 @@ from ._net.channels import Channel, channel, has_subscribers, subscribe, unsubsc
 from ._net.counting import ClientStats, ProcessStats, Stats, stats
 from ._net.delay import LoopDelay, monitor_event_loop_delay
 from ._net.observing import ConnectionLog, log_connections
+from ._status import serve_status
 
 __all__ = [
     'Channel',
@@ -22,6 +23,7 @@ __all__ = [
     'has_subscribers',
     'log_connections',
     'monitor_event_loop_delay',
+    'serve_status',
     'stats',
     'subscribe',
     'unsubscribe',
@@ -31,6 +33,7 @@ if _typing.TYPE_CHECKING:  # Node's spellings
     hasSubscribers = has_subscribers
     logConnections = log_connections
     monitorEventLoopDelay = monitor_event_loop_delay
+    serveStatus = serve_status
 else:
     # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from tailrace._addr.ip import packed
 from tailrace._handles import calls
 
 kernel: Any = None
@@ -430,9 +431,11 @@ def test_addresses_are_those_of_the_socket_module(host: str, other: str) -> None
         with raw:
             assert ours.getpeername() == raw.getpeername()
             assert ours.getsockname() == raw.getsockname()
+            assert ours.peer_key() == packed(raw.getpeername()[0])
         ours.close()
         assert raised(ours.getpeername) == (OSError, errno.EBADF)
         assert raised(ours.getsockname) == (OSError, errno.EBADF)
+        assert raised(ours.peer_key) == (OSError, errno.EBADF)
 
 
 def test_addresses_of_other_families_are_asked_of_the_socket(tmp_path: Path) -> None:
@@ -442,7 +445,7 @@ def test_addresses_of_other_families_are_asked_of_the_socket(tmp_path: Path) -> 
         server.listen()
         client.connect(where)
         ours = kernel.accept(server)
-        assert (ours.getsockname(), ours.getpeername()) == (where, '')
+        assert (ours.getsockname(), ours.getpeername(), ours.peer_key()) == (where, '', None)
         ours.close()
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import errors
-from tailrace._net.limiter import PEERS, Limiter, Rate, count_limit, key_of, network_of
+from tailrace._addr.ip import packed
+from tailrace._net.limiter import PEERS, Limiter, Rate, count_limit, network_of
 
 
 class Clock:
@@ -44,13 +45,13 @@ def limiter(**options: Any) -> tuple[Limiter, Clock]:
     ],
 )
 def test_what_one_peer_is(one: str, other: str, same_address: bool, same_network: bool) -> None:
-    assert (key_of(one) == key_of(other)) is same_address
-    assert (network_of(key_of(one)) == network_of(key_of(other))) is same_network
+    assert (packed(one) == packed(other)) is same_address
+    assert (network_of(packed(one)) == network_of(packed(other))) is same_network
 
 
 @pytest.mark.parametrize('text', ['', 'localhost', '1.2.3', 'fe80::1::2', '1.2.3.4\0', '\ud800'])
 def test_what_is_no_address_is_one_peer(text: str) -> None:
-    assert key_of(text) == b''
+    assert packed(text) == b''
 
 
 def test_a_count_for_each_address() -> None:

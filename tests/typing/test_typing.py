@@ -178,9 +178,14 @@ def completeness(folder: Path, broken: bool) -> str:
     packages = next(home.glob('lib/python*/site-packages'))
     package = packages / 'tailrace'
     shutil.copytree(SOURCE / 'tailrace', package)
-    if importlib.util.find_spec('anyio') is None:  # what derives from it is unknown then
-        (package / 'adapters/anyio.py').unlink()
-        (package / '_adapters/byte_stream.py').unlink()
+    for library, *files in (
+        ('anyio', 'adapters/anyio.py', '_adapters/byte_stream.py'),
+        ('prometheus_client', 'adapters/prometheus.py', '_adapters/metrics.py'),
+        ('opentelemetry', 'adapters/opentelemetry.py', '_adapters/spans.py'),
+    ):
+        if importlib.util.find_spec(library) is None:  # what derives from it is unknown then
+            for name in files:
+                (package / name).unlink()
     if broken:
         source = (package / 'testing.py').read_text('utf-8')
         (package / 'testing.py').write_text(source + '\n\ndef check_untyped(a):\n    return a\n')

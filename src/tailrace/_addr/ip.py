@@ -23,6 +23,7 @@ __all__ = [
     'is_ipv6',
     'number_v4',
     'number_v6',
+    'packed',
     'text_v4',
     'text_v6',
 ]
@@ -30,6 +31,7 @@ __all__ = [
 #: ``::ffff:0:0/96``, the IPv4-mapped addresses of RFC 4291 section 2.5.5.2, as a number.
 MAPPED = 0xFFFF << 32
 MASK32 = 0xFFFFFFFF
+_MAPPED_BYTES = bytes(10) + b'\xff\xff'
 
 _zone_matches = re.compile(r'[0-9a-zA-Z.:-]+').fullmatch
 _from_bytes = int.from_bytes
@@ -85,6 +87,20 @@ def number_v6(text: str) -> int:
         return _from_bytes(inet_pton(AF_INET6, text), 'big')
     except (OSError, ValueError):
         return -1
+
+
+def packed(address: str) -> bytes:
+    """The bytes of an address: 4, or 16; a mapped one is the IPv4 address it maps.
+
+    A zone is dropped. Empty for what is no address.
+    """
+    try:
+        if ':' not in address:
+            return inet_pton(AF_INET, address)
+        plain = inet_pton(AF_INET6, address.partition('%')[0])
+    except (OSError, ValueError):
+        return b''
+    return plain[12:] if plain.startswith(_MAPPED_BYTES) else plain
 
 
 def text_v4(number: int) -> str:

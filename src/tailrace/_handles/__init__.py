@@ -141,6 +141,10 @@ class StreamHandle(Handle, Protocol):
         """Peer address, as above."""
         ...
 
+    def get_peer_key(self) -> bytes | None:
+        """The peer's IP address as 4 bytes (a mapped one too) or 16; None if it is not known."""
+        ...
+
     def set_no_delay(self, enable: bool) -> int:
         """TCP_NODELAY; DONE or an errno (pipes: DONE, no effect)."""
         ...

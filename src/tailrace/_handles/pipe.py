@@ -155,6 +155,10 @@ class Pipe(Stream):
     def get_peer_name(self) -> SocketAddressInfo | None:
         return None
 
+    def get_peer_key(self) -> bytes | None:
+        """A proxy may have told an address: ``proxied.py``."""
+        return None
+
     def describe(self) -> tuple[str, str]:
         path = ''
         if self._sock is not None:

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._addr.ip import packed
 from .._runtime import Runtime
 from . import DONE, PENDING, SocketAddressInfo
 from .engine import READ, Watched, engine_of
@@ -47,6 +48,9 @@ class NamedTcp(Tcp):
     def get_peer_name(self) -> SocketAddressInfo | None:
         return None if self._sock is None else self._peer
 
+    def get_peer_key(self) -> bytes | None:
+        return None if self._sock is None else packed(self._peer[0])
+
 
 class NamedPipe(Pipe):
     """A Unix-domain connection from a proxy on this machine, which has told the client's names."""
@@ -63,6 +67,9 @@ class NamedPipe(Pipe):
 
     def get_peer_name(self) -> SocketAddressInfo | None:
         return None if self._sock is None else self._peer
+
+    def get_peer_key(self) -> bytes | None:
+        return None if self._sock is None else packed(self._peer[0])
 
     def describe(self) -> tuple[str, str]:
         return 'socket', text_of(self._peer)

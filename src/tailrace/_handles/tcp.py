@@ -13,7 +13,9 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._addr.ip import packed
 from . import DONE, SocketAddressInfo
+from .calls import KERNEL
 from .reading import RawSocket, code_of
 from .stream import Stream
 
@@ -183,6 +185,18 @@ class Tcp(Stream):
         try:
             return address_info(self._sock.getpeername())
         except OSError:  # ENOTCONN; EINVAL on macOS after the peer is gone
+            return None
+
+    def get_peer_key(self) -> bytes | None:
+        """The peer's address as 4 bytes (also a mapped one) or 16; None if it is not known."""
+        if self._sock is None:
+            return None
+        try:
+            if KERNEL:
+                key: bytes | None = self._sock.peer_key()
+                return key
+            return packed(self._sock.getpeername()[0])
+        except OSError:  # as above
             return None
 
     def describe(self) -> tuple[str, str]:

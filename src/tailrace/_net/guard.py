@@ -54,18 +54,16 @@ class Guard:
 
     def arrived(self, handle: Any) -> str | None:
         """A connection may stay: None; or the limit that forbids it."""
-        address: str | None = None
+        key: bytes | None = None
         if self.limiter.about_peers:
             # Of a Unix socket there is one if a proxy has told it.
-            name: Any = handle.get_peer_name()
-            if name is not None:
-                address = name[0]
-            elif handle.kind != 'pipe':
+            key = handle.get_peer_key()
+            if key is None and handle.kind != 'pipe':
                 # Reset already, and the kernel knows no name any more. Nothing can be lost, and
                 # nobody gets by the limits in this way.
                 return 'peerGone'
         now: float = handle.runtime.clock()
-        return self.limiter.admit_at(address, now)
+        return self.limiter.admit_key(key, now)
 
     def keep(self, sock: Any) -> None:
         """``sock`` is the connection that was admitted last."""

@@ -13,34 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, Final
 
+from .._addr.ip import packed
 from .._validate import bad_type, check_number, milliseconds, out_of_range
 
-__all__ = ['PEERS', 'Limiter', 'Rate', 'count_limit', 'key_of', 'network_of']
+__all__ = ['PEERS', 'Limiter', 'Rate', 'count_limit', 'network_of']
 
 #: How many addresses and networks the rates are remembered for: about 11 MB when all are taken.
 PEERS: Final = 65536
 _HALF: Final = PEERS // 2
-#: ``::ffff:0:0/96``, RFC 4291 section 2.5.5.2.
-_MAPPED: Final = bytes(10) + b'\xff\xff'
-
-
-def key_of(address: str) -> bytes:
-    """The packed form of an address: 4 bytes, or 16; a mapped one is the IPv4 address it maps.
-
-    Empty for what is no address.
-    """
-    try:
-        if ':' not in address:
-            return inet_pton(AF_INET, address)
-        if '%' in address:
-            address = address.partition('%')[0]
-        packed = inet_pton(AF_INET6, address)
-    except (OSError, ValueError):
-        return b''
-    return packed[12:] if packed.startswith(_MAPPED) else packed
 
 
 def network_of(key: bytes) -> bytes:
@@ -146,17 +128,17 @@ class Limiter:
         None is a peer without an address: no limit on peers counts for it. What was admitted must
         be released; what was not has left no trace.
         """
-        return self.admit_at(address, self._clock())
+        return self.admit_key(None if address is None else packed(address), self._clock())
 
-    def admit_at(self, address: str | None, now: float) -> str | None:
-        """:meth:`admit`, by whoever has looked at the clock."""
+    def admit_key(self, key: bytes | None, now: float) -> str | None:
+        """:meth:`admit`, by whoever has the address as bytes and has looked at the clock."""
         if self.full:
             return 'maxQueuedBytes'
-        if address is None:
+        if key is None:
             self.key = self.network = b''
             return None
         counts = self._open
-        key = self.key = key_of(address)
+        self.key = key
         network = self.network = network_of(key)
         of_network, of_address = 0, 0
         if self.per_network is not None:
@@ -192,7 +174,7 @@ class Limiter:
 
     def count(self, address: str) -> None:
         """Count a connection that is open already."""
-        key = self.key = key_of(address)
+        key = self.key = packed(address)
         network = self.network = network_of(key)
         if self.per_network is not None:
             self._open[network] = self._open.get(network, 0) + 1
@@ -202,7 +184,7 @@ class Limiter:
     def release(self, address: str | None) -> None:
         """A connection that was admitted from ``address`` is closed."""
         if address is not None:
-            key = key_of(address)
+            key = packed(address)
             self.release_key(key, network_of(key))
 
     def release_key(self, key: bytes, network: bytes) -> None:

@@ -330,7 +330,7 @@ class Server(Descriptor, TypedServer):
         """A connection was accepted, or has its header now; None: it has come to no socket."""
         guard = self._guard
         if header is None:
-            if guard is not None:
+            if guard is not None and guard.pace is not None:
                 guard.accepted()
             limit = self._max_connections
             if limit is not None and self._connections >= limit:
