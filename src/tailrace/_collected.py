@@ -6,8 +6,8 @@ dying frame ``call_soon`` of a loop in debug mode, which walks the stack, crashe
 So a finaliser adds to the tick queue, and if nothing is about to run that, writes to a descriptor
 which the loop watches.
 
-The descriptor is there while somebody may be collected (:meth:`Collected.expect`), and after that
-as long as the program has anything else open. This file refuses to know what is to be done.
+The descriptor is there while somebody may be collected (:meth:`Collected.expect`). This file
+refuses to know what is to be done.
 """
 
 from __future__ import annotations
@@ -55,11 +55,6 @@ class Collected:
     def over(self) -> None:
         """One of those has ended, in whatever way."""
         self._expected -= 1
-        if not self._runtime.holders:
-            self.rest()
-
-    def rest(self) -> None:
-        """Give the descriptor back if nobody is expected."""
         if not self._expected and self._reader >= 0:
             reader, loop = self._reader, self._loop
             if not loop.is_closed():

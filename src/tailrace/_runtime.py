@@ -203,8 +203,6 @@ class Runtime(Ticks):
     def release(self, holder: Holder) -> None:
         """``holder`` no longer keeps the program alive."""
         if self.holders.pop(holder, None) is not None and not self.holders:
-            if self.collected is not None:
-                self.collected.rest()
             self.check_exit()
 
     def check_exit(self) -> None:

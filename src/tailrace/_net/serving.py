@@ -321,11 +321,13 @@ class Arrivals:
     While no loop waits the listening socket is paused: connections stay in the kernel's queue.
     """
 
-    __slots__ = ('_ready', '_server', '_waiting', 'collected', 'loops')
+    __slots__ = ('_expected', '_ready', '_server', '_waiting', 'collected', 'loops')
 
     def __init__(self, server: Serving) -> None:
         self._server = server
         self.loops = 0
+        #: Loops that a finaliser may still have to tell of.
+        self._expected = 0
         self.collected = collected_of(_runtime.current())
         self._waiting: deque[Any] = deque()
         #: Connections whose loop was cancelled at the moment they came.
@@ -345,8 +347,19 @@ class Arrivals:
     def left(self) -> None:
         """One of the loops was left."""
         self.loops -= 1
-        self.collected.over()
+        self._over()
         self.hold_back()
+
+    def begin(self) -> None:
+        """One more loop, whose end perhaps only its finaliser tells."""
+        self.loops += 1
+        self._expected += 1
+        self.collected.expect()
+
+    def _over(self) -> None:
+        if self._expected:
+            self._expected -= 1
+            self.collected.over()
 
     def hold_back(self) -> None:
         """Accept if and only if somebody waits."""
@@ -375,6 +388,8 @@ class Arrivals:
                 future.set_result(None)
         while self._ready:
             self._ready.popleft().destroy()
+        while self._expected:
+            self._over()
 
     async def take(self) -> Socket | None:
         """The next connection; None when the server is closed."""
@@ -434,8 +449,7 @@ class Connections:
                 raise state_error('ERR_SERVER_NOT_RUNNING')
             server._arrivals = Arrivals(server)
             server._arrivals.take_over()
-        server._arrivals.loops += 1
-        server._arrivals.collected.expect()
+        server._arrivals.begin()
         return server._arrivals
 
     async def aclose(self) -> None:

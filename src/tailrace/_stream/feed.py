@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._collected import collected_of
 from .._listeners import Listener
 from .._pause import Pause
 
@@ -20,7 +21,7 @@ class Feed(Pause):
     able to let go of the iterator.
     """
 
-    __slots__ = ('_stream',)
+    __slots__ = ('_expected', '_stream')
 
     def __init__(self, stream: Any) -> None:
         Pause.__init__(self)
@@ -28,8 +29,21 @@ class Feed(Pause):
         stream.on('readable', self.wake)
         stream.on('end', self.wake)
         stream.on('error', self.wake)
-        stream.on('close', self.wake)
+        stream.on('close', self._closed)
+        #: Whether only a finaliser may tell that the loop was left.
+        self._expected = True
+        collected_of(self.runtime).expect()
         self.offer()
+
+    def _closed(self, reason: Any = None) -> None:
+        self._settle()
+        self.wake(reason)
+
+    def _settle(self) -> None:
+        """The stream is closed, or the loop over: a finaliser has nothing to add."""
+        if self._expected:
+            self._expected = False
+            collected_of(self.runtime).over()
 
     def offer(self) -> None:
         """Have chunks handed over directly, if nobody else is to see them."""
@@ -45,6 +59,7 @@ class Feed(Pause):
             stream._feed = None
         stream.off('readable', self.wake)
         stream.off('end', self.wake)
-        stream.off('close', self.wake)
+        stream.off('close', self._closed)
+        self._settle()
         if not keep_error:
             stream.off('error', self.wake)

@@ -80,7 +80,6 @@ class Chunks:
         stream = self._stream
         stream._begin_iterating()
         feed = self._feed = Feed(stream)
-        collected_of(feed.runtime).expect()
         return feed
 
     def _look_for_end(self) -> None:
@@ -138,6 +137,5 @@ def finish(stream: Any, feed: Feed | None, destroy: bool, failed: bool) -> None:
     destroy = destroys(stream, destroy)
     if feed is not None:
         feed.stop(failed or destroy)
-        collected_of(feed.runtime).over()
     if destroy:
         stream.destroy(None if has_ended(stream) else AbortError())
