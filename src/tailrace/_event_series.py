@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _collected, _runtime
-from ._validate import shown
+from ._names import merge_options
+from ._validate import bad_type, check_int, is_mapping, shown
 from .errors import AbortError, UnhandledError
 
 if TYPE_CHECKING:
@@ -34,7 +35,35 @@ class Emitter(Protocol):
         ...
 
 
-def once(emitter: Emitter, event: Any, *, signal: Any = None) -> Coroutine[Any, Any, list[Any]]:
+_ONCE = ('signal',)
+_ON = ('close', 'high_water_mark', 'low_water_mark', 'signal')
+#: What no queue reaches: JavaScript's largest whole number.
+_MOST = 2**53 - 1
+
+
+def _checked(
+    where: str, options: Any, keywords: dict[str, Any], known: tuple[str, ...]
+) -> dict[str, Any]:
+    if options is not None and not is_mapping(options):
+        bad_type('options', 'a mapping', options)
+    given = {name: value for name, value in keywords.items() if value is not None}
+    merged = merge_options(where, options, given, known)
+    signal = merged.get('signal')
+    if signal is not None and not (
+        hasattr(signal, 'aborted') and hasattr(signal, 'add_event_listener')
+    ):
+        bad_type('options.signal', 'an AbortSignal', signal)
+    return merged
+
+
+def once(
+    emitter: Emitter,
+    event: Any,
+    options: Mapping[str, Any] | None = None,
+    /,
+    *,
+    signal: Any = None,
+) -> Coroutine[Any, Any, list[Any]]:
     """The next ``event`` from this call on; awaiting it gives the list of its arguments.
 
     It listens at once: an event between the call and the ``await`` counts. An ``'error'`` event
@@ -42,21 +71,51 @@ def once(emitter: Emitter, event: Any, *, signal: Any = None) -> Coroutine[Any, 
     abort raises AbortError. It can be awaited again, and given to ``asyncio.create_task``,
     ``wait_for`` and ``gather``. Cancelling removes the listeners, and so does dropping it before it
     was awaited; an error that it took from the emitter by then goes to the loop's exception
-    handler.
+    handler. Options may be a mapping. Raises ERR_INVALID_ARG_TYPE.
     """
-    return Occurrence(Ear(emitter, event, signal, (), True))
+    given = _checked('once', options, {'signal': signal}, _ONCE)
+    return Occurrence(Ear(emitter, event, given.get('signal'), (), True))
 
 
 def on(
-    emitter: Emitter, event: Any, *, signal: Any = None, close: tuple[Any, ...] = ()
+    emitter: Emitter,
+    event: Any,
+    options: Mapping[str, Any] | None = None,
+    /,
+    *,
+    signal: Any = None,
+    close: Iterable[Any] | None = None,
+    high_water_mark: int | None = None,
+    low_water_mark: int | None = None,
 ) -> AsyncIterator[list[Any]]:
     """Iterate over every ``event`` from this call on: yields the list of its arguments.
 
     Events are queued until they are taken; none is lost. An ``'error'`` event, or the abort of
     ``signal``, raises after what is queued; an event named in ``close`` ends the iteration after
     what is queued. Leaving the loop, ``aclose()`` and dropping the iterator remove the listeners.
+
+    ``high_water_mark`` (events, default: no limit): when more wait, ``emitter.pause()`` is called,
+    and ``emitter.resume()`` once fewer than ``low_water_mark`` (default 1) do. Options may be a
+    mapping. Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
     """
-    return Series(Ear(emitter, event, signal, close, False))
+    keywords = {
+        'close': close,
+        'high_water_mark': high_water_mark,
+        'low_water_mark': low_water_mark,
+        'signal': signal,
+    }
+    given = _checked('on', options, keywords, _ON)
+    high, low = given.get('high_water_mark'), given.get('low_water_mark')
+    ear = Ear(emitter, event, given.get('signal'), tuple(given.get('close') or ()), False)
+    try:
+        if high is not None:
+            ear.high = check_int('options.high_water_mark', high, 1, _MOST)
+        if low is not None:
+            ear.low = check_int('options.low_water_mark', low, 1, _MOST)
+    except Exception:
+        ear.stop()
+        raise
+    return Series(ear)
 
 
 def _as_exception(error: Any) -> BaseException:
@@ -78,7 +137,10 @@ class Ear:
         '_waiting',
         'error',
         'heard',
+        'high',
+        'low',
         'over',
+        'paused',
         'runtime',
     )
 
@@ -93,6 +155,10 @@ class Ear:
         self._waiting: list[asyncio.Future[None]] = []
         self._collected = _collected.collected_of(_runtime.current())
         self.heard: deque[list[Any]] = deque()
+        #: More waiting events than this pause the emitter, fewer than `low` resume it.
+        self.high: int = _MOST
+        self.low: int = 1
+        self.paused = False
         self.error: BaseException | None = None
         #: Where an 'error' event came when nobody waited, until somebody asks.
         self.runtime: _runtime.Runtime | None = None
@@ -118,7 +184,16 @@ class Ear:
     def _arrived(self, *args: Any) -> None:
         if not self.over:
             self.heard.append(list(args))
+            if len(self.heard) > self.high and not self.paused and not self._waiting:
+                self.paused = True
+                self._emitter.pause()
             self._tell(self._single)
+
+    def taken(self) -> None:
+        """One event less waits."""
+        if self.paused and len(self.heard) < self.low and not self.over:
+            self.paused = False
+            self._emitter.resume()
 
     def _failed(self, error: Any = None) -> None:
         if not self.over:
@@ -286,7 +361,9 @@ class Series(AsyncIterator[list[Any]]):
             await _Next(ear)
         ear.looked()
         if ear.heard:
-            return ear.heard.popleft()
+            found = ear.heard.popleft()
+            ear.taken()
+            return found
         error, ear.error = ear.error, None
         if error is not None:
             raise error

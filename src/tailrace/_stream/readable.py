@@ -214,6 +214,11 @@ class Readable(Operators, Framing, Stream):
         return self._r_len
 
     @property
+    def readable_buffer(self) -> list[Any]:
+        """The chunks that are buffered, first to come first: a fresh list."""
+        return list(self._r_buf or ())
+
+    @property
     def readable_high_water_mark(self) -> int:
         """How much may be buffered, in bytes or objects, before the source is left alone."""
         return self._r_hwm
@@ -252,6 +257,7 @@ class Readable(Operators, Framing, Stream):
         setEncoding = set_encoding
         readableFlowing = readable_flowing
         readableLength = readable_length
+        readableBuffer = readable_buffer
         readableHighWaterMark = readable_high_water_mark
         readableObjectMode = readable_object_mode
         readableEncoding = readable_encoding

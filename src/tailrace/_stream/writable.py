@@ -126,6 +126,11 @@ class Writable(Stream):
         return self._w_len
 
     @property
+    def writable_buffer(self) -> list[tuple[Any, Any]]:
+        """What waits behind the chunk being written, as (chunk, encoding): a fresh list."""
+        return [(chunk, encoding) for chunk, encoding, _, _ in self._w_buf or ()]
+
+    @property
     def writable_high_water_mark(self) -> int:
         """How much may wait, in bytes or objects, before ``write`` returns False."""
         return self._w_hwm
@@ -167,6 +172,7 @@ class Writable(Stream):
     if TYPE_CHECKING:  # Node's spellings; see node_names
         setDefaultEncoding = set_default_encoding
         writableLength = writable_length
+        writableBuffer = writable_buffer
         writableHighWaterMark = writable_high_water_mark
         writableObjectMode = writable_object_mode
         writableNeedDrain = writable_need_drain
