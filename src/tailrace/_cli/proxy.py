@@ -26,7 +26,8 @@ class _Block(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
         blocked = getattr(namespace, self.dest) or net.BlockList()
         try:
-            blocked.add_cidrs([values])
+            alone = '' if '/' in values else '/128' if ':' in values else '/32'
+            blocked.add_cidrs([values + alone])
         except (TypeError, ValueError) as error:
             parser.error(f'{option}: {error}')
         setattr(namespace, self.dest, blocked)
