@@ -130,7 +130,9 @@ def nginx(folder: Path, servers: str) -> Iterator[int]:
         f'error_log {folder}/error.log info;\nevents {{}}\n'
         f'stream {{\n{servers.replace("{listen}", address)}\n}}\n'
     )
-    command = [NGINX, '-p', str(folder), '-c', str(folder / 'nginx.conf')]
+    # -e: before it has read its configuration it would open the log of the system.
+    command = [NGINX, '-e', f'{folder}/error.log', '-p', str(folder)]
+    command += ['-c', str(folder / 'nginx.conf')]
     env = {'NGINX': f'{listener.fileno()};'}
     with _running(command, listener, folder / 'nginx.log', env) as balancer:
         yield balancer.port
