@@ -63,7 +63,9 @@ class Rate:
         """
         if value is None:
             return None
-        count, ms = value, 1000
+        # Any: compiled, a name keeps the type of the first thing it is given.
+        count: Any = value
+        ms: Any = 1000
         if isinstance(value, (tuple, list)):
             if len(value) != 2:
                 bad_type(name, 'a number, or a pair of a count and a time in ms', value)
