@@ -70,5 +70,9 @@ async def _finished(sink: Output) -> None:
 async def _written(sink: Output) -> None:
     if sink.writable_length and not sink.destroyed:
         done = asyncio.Event()
-        sink.write(b'', None, lambda *_: done.set())
+
+        def written(error: Any) -> None:
+            done.set()
+
+        sink.write(b'', None, written)
         await done.wait()

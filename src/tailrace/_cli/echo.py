@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from typing import Any
 
@@ -30,7 +31,7 @@ async def command(options: argparse.Namespace) -> int:
 
     def echo(sock: Any) -> None:
         journal.opened(sock)
-        sock.on('error', lambda error: journal.failed(sock, error))
+        sock.on('error', functools.partial(journal.failed, sock))
         sock.pipe(sock)
 
     server.on('connection' if options.cert is None else 'secureConnection', echo)

@@ -79,10 +79,11 @@ async def command(options: argparse.Namespace) -> int:
     plain = options.json or options.lines
     table = None if plain else live_table('client', 'open for', 'received', 'sent')
     journal = Journal(sys.stdout, options.json, table)
-    server.on(
-        'connection' if options.cert is None else 'secureConnection',
-        lambda client: _join(client, target, options, journal),
-    )
+
+    def join(client: Any) -> None:
+        _join(client, target, options, journal)
+
+    server.on('connection' if options.cert is None else 'secureConnection', join)
     return await serve(server, listen, journal)
 
 

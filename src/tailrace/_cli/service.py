@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from .journal import Journal, who
@@ -21,18 +21,28 @@ GRACE = 3000
 def follow(server: Any, journal: Journal) -> None:
     """Tell the journal whom the server refuses."""
 
-    def of(data: Any) -> str:
-        if data is None or data.remote_address is None:
-            return 'a client'
-        return shown(data.remote_address, data.remote_port)
+    def refused(data: Any, reason: str) -> None:
+        # None, or without addresses: on a Unix socket.
+        address: str | None = getattr(data, 'remote_address', None)
+        name = 'a client' if address is None else shown(address, data.remote_port)
+        journal.refused(name, getattr(data, 'reason', reason))
 
-    server.on('drop', lambda data: journal.refused(of(data), getattr(data, 'reason', 'limit')))
-    server.on('reject', lambda data: journal.refused(of(data), getattr(data, 'reason', 'blocked')))
-    server.on('tlsClientError', lambda error, sock: journal.refused(who(sock), error.code))
+    def dropped(data: Any) -> None:
+        refused(data, 'limit')
+
+    def rejected(data: Any) -> None:
+        refused(data, 'blocked')
+
+    def insecure(error: Any, sock: Any) -> None:
+        journal.refused(who(sock), error.code)
+
+    server.on('drop', dropped)
+    server.on('reject', rejected)
+    server.on('tlsClientError', insecure)
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[asyncio.Event]:
+def stopping() -> Generator[asyncio.Event]:
     """Gives what SIGTERM sets; a second one ends the program as ever."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

@@ -137,7 +137,7 @@ def serving(parser: Parser) -> None:
 
 def server_of(options: argparse.Namespace, **more: Any) -> Any:
     """A server, with TLS if there is a certificate."""
-    given = {'allow_half_open': True, **more}
+    given: dict[str, Any] = {'allow_half_open': True, **more}
     if options.cert is None:
         return net.create_server(**given)
     if options.client_ca is not None:
