@@ -84,7 +84,7 @@ class WriteSide(ModeSide):
     _sink: Sink | None
     #: ``_sink_done`` as an object, from the first write on: making one costs 700 instructions.
     _sink_told: Callable[[int], object] | None
-    _w_buf: deque[tuple[Any, str, Done | None, int]] | None
+    _w_buf: deque[tuple[Any, Any, Done | None, int]] | None
     _w_callback: Done | None
     _w_encoding: str
     _w_hwm: int
@@ -93,13 +93,13 @@ class WriteSide(ModeSide):
 
     # -- hooks ----------------------------------------------------------------------------------
 
-    def _write(self, chunk: Any, encoding: str, callback: Done) -> None:
+    def _write(self, chunk: Any, encoding: Any, callback: Done) -> None:
         """Hook: write ``chunk`` and call ``callback(error)`` once."""
         raise state_error(
             'ERR_METHOD_NOT_IMPLEMENTED', f'{type(self).__name__}._write() is missing'
         )
 
-    def _writev(self, chunks: list[tuple[Any, str]], callback: Done) -> None:
+    def _writev(self, chunks: list[tuple[Any, Any]], callback: Done) -> None:
         """Hook: write several (chunk, encoding) at once; used where a subclass defines it."""
         raise state_error('ERR_METHOD_NOT_IMPLEMENTED')
 
@@ -251,7 +251,7 @@ def set_sink(stream: WriteSide, sink: Sink | None) -> None:
         stream._w &= ~W_NO_SINK
 
 
-def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, str, int]:
+def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, Any, int]:
     """The chunk as it will be queued, its encoding and its size; raises what write() raises."""
     if chunk is None:
         raise StreamNullValuesError('None cannot be written to a stream')
@@ -294,7 +294,7 @@ def state_refusal(stream: WriteSide) -> Exception | None:
 
 
 def write_any(
-    stream: WriteSide, chunk: Any, name: str, size: int, done: Done | None, error: Exception | None
+    stream: WriteSide, chunk: Any, name: Any, size: int, done: Done | None, error: Exception | None
 ) -> bool:
     if error is not None:
         if done is not None:
@@ -317,7 +317,7 @@ def write_any(
     return False
 
 
-def send_chunk(stream: WriteSide, chunk: Any, name: str, size: int, done: Done | None) -> None:
+def send_chunk(stream: WriteSide, chunk: Any, name: Any, size: int, done: Done | None) -> None:
     stream._w_size = size
     stream._w_callback = done
     stream._w |= W_WRITING | W_SYNC
