@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _runtime
@@ -51,9 +51,9 @@ def run(
             try:
                 return runner.run(_until_idle(runtime, main, ends_with_main))
             except KeyboardInterrupt as interrupt:
-                # A Ctrl-C that cancelled the main task. A second one breaks into whatever runs:
-                # its traceback says where.
-                if isinstance(interrupt.__context__, asyncio.CancelledError):
+                # The runner raises it itself after a Ctrl-C that has cancelled the main task. A
+                # second one breaks into whatever runs: its traceback says where.
+                if _raised_by(interrupt) is asyncio.Runner.run.__code__:
                     _hide(interrupt)
                 raise
     except BaseException as error:
@@ -68,6 +68,15 @@ def run(
         runtime.owned = False
         runtime.dead = True
         _runtime.forget_default()
+
+
+def _raised_by(error: BaseException) -> CodeType | None:
+    code: CodeType | None = None
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        trace = trace.tb_next
+    return code
 
 
 def _hide(interrupt: KeyboardInterrupt) -> None:
