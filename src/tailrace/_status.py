@@ -14,7 +14,7 @@ import sys
 import time
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ._compiled import version
 from ._net.counting import open_servers, open_sockets, stats
@@ -99,7 +99,8 @@ def report() -> dict[str, Any]:
 def _where(address: Any) -> str:
     if not isinstance(address, dict):
         return str(address)
-    host, port = address['address'], address['port']
+    place = cast('dict[str, Any]', address)
+    host, port = place['address'], place['port']
     return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
 
 

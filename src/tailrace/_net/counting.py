@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .._names import node_names
 from .._tally import clients
@@ -57,7 +57,7 @@ class Figures:
             value = getattr(self, name)
             if isinstance(value, Figures):
                 value = value.as_dict()
-            out[name] = dict(value) if isinstance(value, dict) else value
+            out[name] = cast('dict[str, Any]', value).copy() if isinstance(value, dict) else value
         return out
 
     def __repr__(self) -> str:
@@ -213,6 +213,7 @@ class Counting(Guarded):
         @property
         def listening(self) -> bool:
             """Defined by Server."""
+            raise NotImplementedError
 
     #: What of its figures is in those of closed servers already.
     _past: Stats | None = None
@@ -289,7 +290,7 @@ def _sum(plus: Iterable[Stats], minus: Iterable[Stats]) -> Stats:
         for record in records:
             for name, value in record.as_dict().items():
                 if isinstance(value, dict):
-                    for key, number in value.items():
+                    for key, number in cast('dict[str, int]', value).items():
                         out[name][key] = out[name].get(key, 0) + sign * number
                 elif value is not None:
                     out[name] = (out[name] or 0) + sign * value

@@ -5,7 +5,7 @@ Nothing here is on the way of a byte. What the kernel is asked is in ``_handles/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._handles import facts
 from .._names import node_names
@@ -135,13 +135,13 @@ class OwnDescriptor(Descriptor):
         return None
 
     def _raw_name(self, fd: int, peer: bool) -> Any:
-        raw = facts.own_name(fd, peer)
+        raw: Any = facts.own_name(fd, peer)
         handle = _handle_of(self)
         told = handle.get_peer_name() if peer else handle.get_sock_name()
         if told is None:
             return raw
         if isinstance(raw, tuple) and raw[:2] == (told[0].partition('%')[0], told[1]):
-            return raw
+            return cast('tuple[Any, ...]', raw)
         return told[:2]  # by a proxy's header
 
     @property

@@ -12,8 +12,8 @@ forgotten first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
 
 from .._addr.ip import packed
 from .._validate import bad_type, check_number, milliseconds, out_of_range
@@ -67,9 +67,10 @@ class Rate:
         count: Any = value
         ms: Any = 1000
         if isinstance(value, (tuple, list)):
-            if len(value) != 2:
-                bad_type(name, 'a number, or a pair of a count and a time in ms', value)
-            count, ms = value
+            pair = cast('Sequence[Any]', value)
+            if len(pair) != 2:
+                bad_type(name, 'a number, or a pair of a count and a time in ms', pair)
+            count, ms = pair
         if isinstance(count, bool) or not isinstance(count, (int, float)):
             bad_type(name, 'a number, or a pair of a count and a time in ms', value)
         if not 0 < count < math.inf:

@@ -58,7 +58,10 @@ class _Options:
 
 
 async def _value(result: Any) -> Any:
-    return await result if isinstance(result, Awaitable) else result
+    if not isinstance(result, Awaitable):
+        return result
+    waited: Awaitable[Any] = result
+    return await waited
 
 
 class _Mapping:

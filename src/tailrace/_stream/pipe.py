@@ -79,7 +79,7 @@ class Pipe:
                 source._awaiting = [dest]
                 pipes.several = False
             elif len(pipes) > 1 and any(one.dest is dest for one in pipes):
-                awaiting = source._awaiting or []
+                awaiting: list[Any] = source._awaiting or []
                 if not any(one is dest for one in awaiting):
                     awaiting.append(dest)
                 source._awaiting = awaiting

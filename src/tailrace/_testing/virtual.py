@@ -99,6 +99,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def next_timer(self) -> float | None:
         """The time of the next timer that was not cancelled, or None."""
-        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        timers: list[asyncio.TimerHandle] = getattr(self, '_scheduled')  # noqa: B009
         whens = [one.when() for one in timers if not one.cancelled()]
         return min(whens, default=None)
