@@ -5,7 +5,7 @@ Nothing here is on the way of a byte. What the kernel is asked is in ``_handles/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .._handles import facts
 from .._names import node_names
@@ -140,9 +140,9 @@ class OwnDescriptor(Descriptor):
         told = handle.get_peer_name() if peer else handle.get_sock_name()
         if told is None:
             return raw
-        if isinstance(raw, tuple) and raw[:2] == (told[0].partition('%')[0], told[1]):
-            return cast('tuple[Any, ...]', raw)
-        return told[:2]  # by a proxy's header
+        name: Any = raw  # what a checker narrows to a tuple has items of no known type
+        same = isinstance(raw, tuple) and name[:2] == (told[0].partition('%')[0], told[1])
+        return name if same else told[:2]  # by a proxy's header
 
     @property
     def peer_credentials(self) -> PeerCredentials | None:

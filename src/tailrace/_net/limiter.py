@@ -12,8 +12,8 @@ forgotten first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final
 
 from .._addr.ip import packed
 from .._validate import bad_type, check_number, milliseconds, out_of_range
@@ -64,20 +64,20 @@ class Rate:
         if value is None:
             return None
         # Any: compiled, a name keeps the type of the first thing it is given.
+        given: Any = value
         count: Any = value
         ms: Any = 1000
         if isinstance(value, (tuple, list)):
-            pair = cast('Sequence[Any]', value)
-            if len(pair) != 2:
-                bad_type(name, 'a number, or a pair of a count and a time in ms', pair)
-            count, ms = pair
+            if len(given) != 2:
+                bad_type(name, 'a number, or a pair of a count and a time in ms', given)
+            count, ms = given
         if isinstance(count, bool) or not isinstance(count, (int, float)):
-            bad_type(name, 'a number, or a pair of a count and a time in ms', value)
+            bad_type(name, 'a number, or a pair of a count and a time in ms', given)
         if not 0 < count < math.inf:
-            out_of_range(name, 'greater than 0', value)
+            out_of_range(name, 'greater than 0', given)
         period = milliseconds(name, ms)
         if not period:
-            out_of_range(name, 'a rate in a time that is longer than 0 ms', value)
+            out_of_range(name, 'a rate in a time that is longer than 0 ms', given)
         return cls(count, period)
 
 

@@ -60,8 +60,8 @@ class _Options:
 async def _value(result: Any) -> Any:
     if not isinstance(result, Awaitable):
         return result
-    waited: Awaitable[Any] = result
-    return await waited
+    answer: Any = await result
+    return answer
 
 
 class _Mapping:
