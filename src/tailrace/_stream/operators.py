@@ -58,10 +58,8 @@ class _Options:
 
 
 async def _value(result: Any) -> Any:
-    if not isinstance(result, Awaitable):
-        return result
-    answer: Any = await result
-    return answer
+    awaited: Any = result  # a checker narrows the other name to an Awaitable of no known type
+    return await awaited if isinstance(result, Awaitable) else awaited
 
 
 class _Mapping:
