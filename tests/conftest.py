@@ -17,6 +17,7 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -32,6 +33,11 @@ else:
     # libuv makes one signal pipe for the process with its first loop and keeps it; let it do so
     # before a test is blamed for those two descriptors.
     uvloop.new_event_loop().close()
+
+# A shell starts its background jobs with SIGINT ignored, and a program that it is ignored in has no
+# Ctrl-C: neither would those that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The longest a coroutine under ``run`` may take, in seconds; a test may give its own.
 PATIENCE = 20.0
