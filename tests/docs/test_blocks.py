@@ -52,6 +52,8 @@ def environment(folder: Path, loop_kind: str) -> dict[str, str]:
     """For the block's process: the sources of this checkout, warnings as errors, no colour."""
     return {
         **{name: value for name, value in os.environ.items() if name != 'TAILRACE_OPTIONS'},
+        # What puts a loop in force here has imported the package before pytest looks at plugins.
+        'PYTEST_ADDOPTS': '-W ignore::pytest.PytestAssertRewriteWarning',
         'PATH': f'{folder / ".bin"}{os.pathsep}{os.environ.get("PATH", "")}',
         'PYTHONPATH': python_path(loop_kind),
         'PYTHONUNBUFFERED': '1',
