@@ -60,6 +60,7 @@ STATES = {
 ALSO: dict[str, tuple[type[Exception], ...]] = {
     'ERR_IP_BLOCKED': (PermissionError,),
     'ERR_METHOD_NOT_IMPLEMENTED': (NotImplementedError,),
+    'ERR_POOL_TIMEOUT': (TimeoutError,),
     'ERR_SOCKET_CLOSED': (ConnectionError,),
     'ERR_SOCKET_CLOSED_BEFORE_CONNECTION': (ConnectionError,),
     'ERR_SOCKET_CONNECTION_TIMEOUT': (TimeoutError,),

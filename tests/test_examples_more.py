@@ -294,7 +294,10 @@ def test_proxy_limits(start: Start, target: socket.socket) -> None:
     program = start('tcp_proxy.py', '127.0.0.1', target.getsockname()[1], '--max', 1).listening()
     with program.connect() as one:
         one.sendall(b'x')
-        target.accept()[0].close()
+        accepted, _ = target.accept()
+        # With a byte unread, close(2) would send a reset, which the proxy tells of.
+        assert accepted.recv(1) == b'x'
+        accepted.close()
         assert all_of(one) == b''
     with program.connect() as one:
         one.sendall(b'x')

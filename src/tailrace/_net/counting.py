@@ -45,7 +45,8 @@ class Figures:
             return NotImplemented
         return self.as_dict() == other.as_dict()
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        raise TypeError(f'unhashable type: {type(self).__name__!r}')  # it has dicts in it
 
     def __reduce__(self) -> Any:
         return _remade, (type(self), {name: getattr(self, name) for name in self._fields})

@@ -156,6 +156,9 @@ class Endpoint(Duplex):
             self._connection_id: int = next(_numbers)
             return self._connection_id
 
+    if TYPE_CHECKING:  # Node's spelling; see node_names
+        connectionId = connection_id
+
     # -- the handle -------------------------------------------------------------------------------
 
     def _give_up(self) -> StreamHandle | None:
