@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tailrace import EventEmitter, events, net
 from tailrace._collected import Collected, collected_of
 from tailrace._runtime import Runtime, current
 from tailrace.stream import Readable
+
+from .programs import PATIENCE, running
 
 
 def endless() -> Readable:
@@ -189,3 +192,53 @@ def test_after_the_loop_nothing_is_done_and_no_descriptor_stays() -> None:
     loop.close()
     collected.leave(done.append, (1,))
     assert done == []
+
+
+DROPPED_LATE = {
+    'an iterator of a closed stream': """
+        s = stream.PassThrough()
+        s.write(b'x')
+        held = [aiter(s)]
+        await anext(held[0])
+        closed = asyncio.Event()
+        s.on('close', closed.set)
+        s.destroy()
+        await closed.wait()
+""",
+    'a loop over a closed server': """
+        server = await net.create_server().listen(0, '127.0.0.1')
+        held = [aiter(server)]
+        sock = net.connect(server.address().port, '127.0.0.1')
+        (await anext(held[0])).destroy()
+        await sock.wait_closed()
+        await server.close_all()
+""",
+    'a wait for an event': """
+        held = [events.on(tailrace.EventEmitter(), 'x')]
+""",
+}
+
+
+@pytest.mark.parametrize('what', DROPPED_LATE)
+@pytest.mark.parametrize('watching', [True, False])
+def test_the_program_ends_after_it_was_dropped(tmp_path: Path, what: str, watching: bool) -> None:
+    """Also on a loop that watches no descriptors."""
+    refuse = """
+        def no_reader(*_): raise NotImplementedError
+        loop = asyncio.get_running_loop()
+        loop.add_reader = no_reader
+"""
+    program = (
+        'import asyncio, tailrace\nfrom tailrace import events, net, stream\n'
+        'async def main():\n'
+        f'    if True:{"" if watching or "server" in what else refuse}\n        pass\n'
+        f'    if True:{DROPPED_LATE[what]}'
+        '        for _ in range(20):\n            await asyncio.sleep(0)\n'
+        '        held.clear()\n'
+        "tailrace.run(main)\nprint('ended')\n"
+    )
+    file = tmp_path / 'program.py'
+    file.write_text(program)
+    with running([file]) as process:
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (output, errors) == ('ended\n', '')

@@ -62,7 +62,7 @@ class Collected:
             self._close()
 
     def leave(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
-        """For a finaliser: have ``fn(*args)`` called as a tick, very soon."""
+        """For a finaliser of what is expected: have ``fn(*args)`` called as a tick, very soon."""
         runtime = self._runtime
         loop = runtime.loop
         if loop is None:
@@ -83,8 +83,7 @@ class Collected:
         try:
             loop.add_reader(self._reader, self._look)
         except NotImplementedError:
-            # A loop that watches no descriptors: what is left waits for the next tick.
-            self._close()
+            self._close()  # a loop that watches no descriptors; see _wake
 
     def _wake(self) -> None:
         writer = self._writer
@@ -93,6 +92,10 @@ class Collected:
                 os.write(writer, b'\1\0\0\0\0\0\0\0' if writer == self._reader else b'\1')
             except BlockingIOError:
                 pass  # full: the loop will look anyway
+        else:
+            # Ticks that nobody runs would keep the program from ending.
+            loop: Any = self._runtime.loop
+            loop.call_soon_threadsafe(self._runtime.flush)
 
     def _look(self) -> None:
         os.read(self._reader, 4096)

@@ -321,13 +321,13 @@ class Arrivals:
     While no loop waits the listening socket is paused: connections stay in the kernel's queue.
     """
 
-    __slots__ = ('_expected', '_ready', '_server', '_waiting', 'collected', 'loops')
+    __slots__ = ('_ready', '_server', '_waiting', 'collected', 'expected', 'loops')
 
     def __init__(self, server: Serving) -> None:
         self._server = server
         self.loops = 0
         #: Loops that a finaliser may still have to tell of.
-        self._expected = 0
+        self.expected = 0
         self.collected = collected_of(_runtime.current())
         self._waiting: deque[Any] = deque()
         #: Connections whose loop was cancelled at the moment they came.
@@ -353,12 +353,12 @@ class Arrivals:
     def begin(self) -> None:
         """One more loop, whose end perhaps only its finaliser tells."""
         self.loops += 1
-        self._expected += 1
+        self.expected += 1
         self.collected.expect()
 
     def _over(self) -> None:
-        if self._expected:
-            self._expected -= 1
+        if self.expected:
+            self.expected -= 1
             self.collected.over()
 
     def hold_back(self) -> None:
@@ -388,7 +388,7 @@ class Arrivals:
                 future.set_result(None)
         while self._ready:
             self._ready.popleft().destroy()
-        while self._expected:
+        while self.expected:
             self._over()
 
     async def take(self) -> Socket | None:
@@ -463,5 +463,6 @@ class Connections:
 
     def __del__(self) -> None:
         arrivals, self._arrivals = self._arrivals, None
-        if arrivals is not None:
+        # Of a closed server nothing is left to clean up.
+        if arrivals is not None and arrivals.expected:
             arrivals.collected.leave(arrivals.left, ())

@@ -21,7 +21,7 @@ class Feed(Pause):
     able to let go of the iterator.
     """
 
-    __slots__ = ('_expected', '_stream')
+    __slots__ = ('_stream', 'expected')
 
     def __init__(self, stream: Any) -> None:
         Pause.__init__(self)
@@ -31,7 +31,7 @@ class Feed(Pause):
         stream.on('error', self.wake)
         stream.on('close', self._closed)
         #: Whether only a finaliser may tell that the loop was left.
-        self._expected = True
+        self.expected = True
         collected_of(self.runtime).expect()
         self.offer()
 
@@ -41,8 +41,8 @@ class Feed(Pause):
 
     def _settle(self) -> None:
         """The stream is closed, or the loop over: a finaliser has nothing to add."""
-        if self._expected:
-            self._expected = False
+        if self.expected:
+            self.expected = False
             collected_of(self.runtime).over()
 
     def offer(self) -> None:

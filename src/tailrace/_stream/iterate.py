@@ -110,7 +110,8 @@ class Chunks:
     def __del__(self) -> None:
         # A `for` loop drops its iterator when it is left; there is no other sign of a `break`.
         feed = self._feed
-        if not self._done and feed is not None and not _finalizing():
+        # Of a closed stream nothing is left to clean up.
+        if not self._done and feed is not None and feed.expected and not _finalizing():
             self._done = True
             stream: Any = self._stream
             destroy = destroys(stream, self._destroy)
