@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ import pytest
 
 import tailrace
 from tailrace import _status, diagnostics, errors, net
+from tailrace._net import counting
 
 from .net.serving import Heard, client, server_on, started, stopped
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests of this process have left for the garbage collector is not shown."""
+    monkeypatch.setattr(counting, '_servers', weakref.WeakSet())
+    monkeypatch.setattr(counting.clients, 'sockets', weakref.WeakSet())
 
 
 async def ask(path: str, *more: str) -> tuple[int, str, str]:
@@ -92,6 +101,25 @@ def test_clients_and_paused_connections_are_shown(run: Any, tmp_path: Path) -> N
         await stopped(server)
 
     run(main)
+
+
+def test_what_a_closed_loop_has_left_behind_is_not_shown(loop_factory: Any) -> None:
+    async def leaves() -> tuple[net.Server, net.Socket, net.Socket]:
+        server, heard = server_on()
+        port = await started(server)
+        sock = await net.connect(port)
+        accepted = await heard.until('connection')
+        assert len(_status.report()['connections']) == 2
+        return server, sock, accepted
+
+    loop = loop_factory()
+    server, sock, accepted = loop.run_until_complete(leaves())
+    loop.close()
+    told = _status.report()
+    assert (told['servers'], told['connections'], told['stats']['servers']) == ([], [], 0)
+    server.close()
+    sock.destroy()
+    accepted.destroy()
 
 
 def test_a_file_that_was_left_behind_is_replaced_and_a_used_one_is_not(

