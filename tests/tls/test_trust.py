@@ -52,6 +52,12 @@ CLIENTS: dict[str, Callable[[Certificates], Options]] = {
     'no ca': lambda c: {},
     'ca []': lambda c: {'ca': []},
     'ca, False': lambda c: {'ca': c.ca, 'reject_unauthorized': False},
+    'no ca, False': lambda c: {'reject_unauthorized': False},
+    'ca and crl, False': lambda c: {
+        'ca': c.ca,
+        'crl': [c.crl, c.list_of(c.middle)],
+        'reject_unauthorized': False,
+    },
     'ready': lambda c: {'secure_context': ready(c, ssl.CERT_REQUIRED, True)},
     'ready, names off': lambda c: {'secure_context': ready(c, ssl.CERT_REQUIRED, False)},
     'ready, optional': lambda c: {'secure_context': ready(c, ssl.CERT_OPTIONAL, False)},
@@ -73,8 +79,12 @@ REFUSED = {
 
 def expected(client: str, peer: str) -> tuple[str, str | None]:
     """('authorized', None), ('refused', code) or ('unverified', code)."""
-    if client in ('ca, False', 'ready, none'):
+    if client == 'ready, none':
         return 'unverified', NAME if peer == 'wrong host' else UNVERIFIED
+    if client.endswith(', False'):
+        # It goes on, and says what would have been the error.
+        became, code = expected(client.removesuffix(', False'), peer)
+        return ('unverified' if became == 'refused' else became), code
     if client in ('no ca', 'ca []'):
         return 'refused', REFUSED[peer] if peer == 'self-signed' else ISSUER
     if peer == 'revoked' and client == 'ca and crl':
@@ -156,10 +166,10 @@ def test_every_rule_against_every_peer(
 
 NODE = """
 const tls = require('tls'), fs = require('fs')
-const [ca, ...ports] = process.argv.slice(1)
+const [ca, reject, ...ports] = process.argv.slice(1)
 const ask = (port) => new Promise(done => {
   const s = tls.connect({port: +port, host: '127.0.0.1', servername: 'localhost',
-                         ca: fs.readFileSync(ca)},
+                         ca: fs.readFileSync(ca), rejectUnauthorized: reject === 'true'},
     () => { done(s.authorized ? 'authorized' : s.authorizationError); s.destroy() })
   s.on('error', e => done(e.code))
 })
@@ -168,7 +178,10 @@ Promise.all(ports.map(ask)).then(all => console.log(all.join('\\n')))
 
 
 @needs_node
-def test_node_says_the_same_of_these_peers(run: Any, certs: Certificates, tmp_path: Any) -> None:
+@pytest.mark.parametrize('reject', ['true', 'false'])
+def test_node_says_the_same_of_these_peers(
+    run: Any, certs: Certificates, tmp_path: Any, reject: str
+) -> None:
     """But where several things are wrong: see the page of deviations."""
 
     async def main() -> None:
@@ -176,11 +189,13 @@ def test_node_says_the_same_of_these_peers(run: Any, certs: Certificates, tmp_pa
         servers = [Watched(make(certs)) for make in PEERS.values()]
         ports = [str(await one.listen()) for one in servers]
         process = await asyncio.create_subprocess_exec(
-            'node', '-e', NODE, str(tmp_path / 'ca.pem'), *ports, stdout=asyncio.subprocess.PIPE
+            *('node', '-e', NODE, str(tmp_path / 'ca.pem'), reject, *ports),
+            stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await process.communicate()
         told = dict(zip(PEERS, out.decode().split(), strict=True))
-        ours = {peer: expected('ca', peer)[1] or 'authorized' for peer in PEERS}
+        rule = 'ca' if reject == 'true' else 'ca, False'
+        ours = {peer: expected(rule, peer)[1] or 'authorized' for peer in PEERS}
         # Node goes on after the first thing that is wrong, and tells the last.
         for peer in ('unknown issuer', 'partial chain'):
             assert ours.pop(peer) == ISSUER
@@ -274,7 +289,7 @@ def test_a_wrapped_socket_needs_a_name(run: Any, certs: Certificates) -> None:
         # Without a name, but with nothing that would be refused for it.
         sock = await net.connect(port, '127.0.0.1')
         secured = await sock.start_tls(ca=certs.ca, reject_unauthorized=False)
-        assert (secured.authorized, secured.authorization_error) == (False, UNVERIFIED)
+        assert (secured.authorized, secured.authorization_error) == (False, NAME)
         secured.destroy()
         await watched.close()
 
@@ -333,7 +348,7 @@ def test_check_server_identity(
         await sock.wait_closed()
         assert [host for host, _ in asked] == ['localhost']
         assert 'localhost' in asked[0][1]
-        verified = client in ('ca', 'ready')
+        verified = client != 'ready, none'
         assert sock.authorized == (verified and code is None)
         assert sock.authorization_error == (code or (None if verified else UNVERIFIED))
         # Only reject_unauthorized=False lets a server pass that the check has refused.
@@ -523,7 +538,7 @@ def test_a_chain_links_by_names(run: Any, certs: Certificates) -> None:
                 check_server_identity=keep,
             )  # fmt: skip
             sock.on('connect', lambda sock=sock: early.append(sock.get_peer_certificate()))
-            assert (await outcome(sock))[0] == ('authorized' if reject else 'unverified')
+            assert (await outcome(sock))[0] == 'authorized'
         assert early == [{}, {}]
         for one in seen:
             middle_one = one.issuerCertificate

@@ -15,6 +15,7 @@ from .._coerce import absent
 from .._validate import bad_type, bad_value, check_int, check_str, is_mapping
 from .failures import refused_option
 from .material import as_file, each, is_pem, material, open_pfx, revocation_lists
+from .recheck import CIPHERS
 
 __all__ = ['DEFAULT_CIPHERS', 'OWN_OPTIONS', 'Choice', 'Settings', 'defaults', 'trace_message']
 
@@ -194,6 +195,16 @@ class Settings:
             context.set_alpn_protocols(choice.protocols)
         if choice.trace:
             context._msg_callback = trace_message  # type: ignore[attr-defined]
+        return context
+
+    def build_verifier(self) -> ssl.SSLContext:
+        """A client's context that trusts whom these options trust; see ``recheck.py``."""
+        level = self.build(Choice(False, ssl.CERT_NONE)).security_level
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(f'{CIPHERS}:@SECLEVEL={level}')
+        self._set_trust(context, Choice(False, ssl.CERT_REQUIRED))
         return context
 
     def _set_ciphers(self, context: ssl.SSLContext) -> None:

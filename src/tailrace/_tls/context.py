@@ -17,6 +17,7 @@ from .._names import merge_options, node_names
 from .._validate import bad_type, bad_value, check_str, is_mapping
 from .build import DEFAULT_CIPHERS, Choice, Settings, defaults
 from .failures import refused_option
+from .recheck import fault_of
 
 __all__ = [
     'CLIENT_RENEG_LIMIT',
@@ -95,12 +96,14 @@ class SecureContext:
     when it is first needed. ``context`` is the one of a server that asks for no certificates.
     """
 
-    __slots__ = ('_made', '_ready', '_settings')
+    __slots__ = ('_chains', '_made', '_ready', '_settings', '_verifier')
 
     def __init__(self, options: Mapping[str, Any], ready: ssl.SSLContext | None = None) -> None:
         self._ready = ready
         self._settings = Settings({} if ready is not None else options)
         self._made: OrderedDict[Choice, ssl.SSLContext] = OrderedDict()
+        self._verifier: ssl.SSLContext | None = None
+        self._chains: OrderedDict[bytes, list[bytes]] = OrderedDict()
         if ready is None:
             # Everything that can be wrong is found out now.
             self._for(_PLAIN_SERVER)
@@ -125,6 +128,21 @@ class SecureContext:
             made.move_to_end(choice)
         return found
 
+    def _fault_of(self, chain: list[bytes]) -> str | None:
+        """What is wrong with a server's chain: a code, '' for nothing, None if it is not known."""
+        if self._ready is not None:
+            return None  # whom it trusts cannot be read from it
+        if self._verifier is None:
+            self._verifier = self._settings.build_verifier()
+        if len(chain) > 1:
+            # An ``ssl.SSLSession`` keeps the server's own certificate only.
+            self._chains[chain[0]] = chain
+            while len(self._chains) > MOST_KINDS:
+                self._chains.popitem(last=False)
+        elif chain:
+            chain = self._chains.get(chain[0], chain)
+        return fault_of(chain, self._verifier)
+
     @property
     def _own(self) -> list[bytes]:
         """The own certificates' PEM bytes, for ``get_certificate``."""
@@ -133,7 +151,8 @@ class SecureContext:
     def _with_own(self, other: SecureContext) -> SecureContext:
         """This context with the certificates and keys of another."""
         kept = SecureContext.__new__(SecureContext)
-        kept._ready, kept._made = None, OrderedDict()
+        kept._ready, kept._verifier = None, None
+        kept._made, kept._chains = OrderedDict(), OrderedDict()
         settings = kept._settings = copy(self._settings)
         settings.own, settings.extra = other._settings.own, self._settings.extra
         return kept

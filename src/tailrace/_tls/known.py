@@ -63,9 +63,10 @@ class Known(Socket):
     def authorization_error(self) -> str | None:
         """Why it was not, as Node's code; None if it was, or nothing was asked for.
 
-        With ``reject_unauthorized=False``, or an ``ssl.SSLContext`` with CERT_NONE, the chain is
-        not verified: 'ERR_TLS_UNVERIFIED', or what is wrong with the name. Without a certificate it
-        is 'UNABLE_TO_GET_ISSUER_CERT'.
+        With ``reject_unauthorized=False`` it is what would have been the error's ``code``:
+        'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID'. With an ``ssl.SSLContext`` that has
+        CERT_NONE nothing is verified: 'ERR_TLS_UNVERIFIED', or what is wrong with the name.
+        Without a certificate it is 'UNABLE_TO_GET_ISSUER_CERT'.
         """
         return self._authorization_error  # type: ignore[no-any-return]
 

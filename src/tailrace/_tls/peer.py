@@ -11,7 +11,14 @@ from typing import Any, cast
 from .._names import Record
 from .certificate import describe
 
-__all__ = ['certificate_of', 'cipher_of', 'own_certificate', 'peer_chain', 'standard_name']
+__all__ = [
+    'certificate_of',
+    'cipher_of',
+    'own_certificate',
+    'peer_chain',
+    'sent_chain',
+    'standard_name',
+]
 
 _MACS = ('SHA384', 'SHA256', 'SHA', 'MD5')
 
@@ -53,17 +60,26 @@ def peer_chain(connection: ssl.SSLObject) -> list[bytes]:
     own = connection.getpeercert(binary_form=True)
     if own is None:
         return []
+    return [own, *(raw for raw in _chain(connection, True) or _chain(connection) if raw != own)]
+
+
+def sent_chain(connection: ssl.SSLObject) -> list[bytes]:
+    """The certificates that the peer sent (DER), as they came: its own first."""
+    own = connection.getpeercert(binary_form=True)
+    found = _chain(connection)
+    return found if found[:1] == [own] else [] if own is None else [own]
+
+
+def _chain(connection: ssl.SSLObject, verified: bool = False) -> list[bytes]:
     # Public from Python 3.13 on; the inner object has them since 3.10.
     inner = cast('Any', connection._sslobj)  # type: ignore[attr-defined]
     try:
-        found: Any = inner.get_verified_chain() or inner.get_unverified_chain()
+        found: Any = inner.get_verified_chain() if verified else inner.get_unverified_chain()
     except (AttributeError, ssl.SSLError, ValueError):
-        found = ()
-    out = [own]
+        return []
+    out: list[bytes] = []
     for one in found or ():
-        raw: bytes = (
-            one if isinstance(one, bytes) else bytes(one.public_bytes(2))
-        )  # ssl._ssl.ENCODING_DER
+        raw = one if isinstance(one, bytes) else bytes(one.public_bytes(2))  # ENCODING_DER
         if raw not in out:
             out.append(raw)
     return out

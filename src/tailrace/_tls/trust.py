@@ -15,12 +15,12 @@ from .context import SecureContext
 from .engine import Engine
 from .failures import TLSCertificateError
 from .identity import check_server_identity
-from .peer import certificate_of
+from .peer import certificate_of, sent_chain
 from .rules import Rules
 
 __all__ = ['Verdict', 'judge']
 
-#: Nothing was verified. Node has no code for it: it always verifies.
+#: Nothing was verified, nor could it be done later. Node has no code for it: it always verifies.
 UNVERIFIED = 'ERR_TLS_UNVERIFIED'
 #: X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: what OpenSSL says, and so Node, of no certificate at all.
 NO_CERTIFICATE = 'UNABLE_TO_GET_ISSUER_CERT'
@@ -63,7 +63,8 @@ def _doubt(engine: Engine, secure: SecureContext) -> str | None:
         return None if _has_shared_key(engine, secure) else NO_CERTIFICATE
     if engine.mode == ssl.CERT_NONE:
         _careless.add(engine.context)
-        return UNVERIFIED
+        fault = secure._fault_of(sent_chain(engine.object))
+        return UNVERIFIED if fault is None else fault or None
     if engine.object.session_reused and engine.context in _careless:
         return UNVERIFIED
     return None
@@ -110,8 +111,9 @@ def _server(
         return Verdict(False, _reason(wrong), wrong)
     if doubt is not None and rules.must_verify(secure, engine.mode):
         return Verdict(False, doubt, _error(doubt, peer))
-    if wrong is not None:
-        return Verdict(False, _reason(wrong), None)
+    # As in Node, what is wrong with the chain comes before what is wrong with the name.
+    if wrong is not None and doubt in (None, UNVERIFIED):
+        doubt = _reason(wrong)
     return Verdict(doubt is None, doubt, None)
 
 
