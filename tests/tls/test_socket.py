@@ -404,6 +404,40 @@ def test_a_client_that_says_nothing_is_given_up(run: Any, certs: Certificates) -
     run(main)
 
 
+@pytest.mark.parametrize('way', ['connect', 'start_tls', 'a pair'])
+def test_a_server_that_says_nothing_is_given_up(run: Any, certs: Certificates, way: str) -> None:
+    async def main() -> None:
+        silent = await net.create_server(lambda sock: sock.resume()).listen(0, '127.0.0.1')
+        port = silent.address().port
+        options = {'ca': certs.ca, 'handshake_timeout': 20}
+        with pytest.raises(tls.TLSHandshakeError, match='did not finish') as caught:
+            if way == 'connect':
+                await tls.connect(port, '127.0.0.1', options)
+            elif way == 'start_tls':
+                sock = await net.connect(port, '127.0.0.1')
+                await sock.start_tls(server_hostname='localhost', **options)
+            else:
+                ours, theirs = stream.duplex_pair()
+                theirs.resume()
+                await tls.connect(socket=ours, **options)
+        assert caught.value.code == 'ERR_TLS_HANDSHAKE_TIMEOUT'
+        assert await silent.close_all(deadline=5000) == 0
+
+    run(main)
+
+
+def test_the_handshake_timeout_ends_with_the_handshake(run: Any, certs: Certificates) -> None:
+    async def main() -> None:
+        server = await serving(certs, lambda sock: sock.pipe(sock), handshake_timeout=0)
+        for wait in (0, 5000):
+            sock = await client(server, certs, handshake_timeout=wait)
+            assert sock._handshake_timer is None
+            sock.destroy()
+        await stop(server)
+
+    run(main)
+
+
 def test_a_client_that_leaves_in_the_handshake(run: Any, certs: Certificates) -> None:
     async def main() -> None:
         server = await serving(certs)

@@ -47,7 +47,7 @@ TLS_OPTIONS = CONTEXT_OPTIONS | {
     'sni_callback',
 }
 
-#: ms: how long a client may take for the handshake, as in Node.
+#: ms: how long the peer may take for the handshake; of a server as in Node.
 HANDSHAKE_TIMEOUT = 120_000
 
 

@@ -55,7 +55,7 @@ class TLSSocket(TypedTLSSocket):
     :func:`create_secure_context` or ``secure_context``; ``is_server`` (default False),
     ``servername``, ``alpn_protocols``, ``alpn_callback``, ``sni_callback``, ``request_cert``,
     ``reject_unauthorized`` (default True), ``check_server_identity``, ``session``,
-    ``handshake_timeout`` (ms, default 120000, of a server), ``max_send_fragment`` (512 to 16384),
+    ``handshake_timeout`` (ms, default 120000; 0: none), ``max_send_fragment`` (512 to 16384),
     ``allow_truncation`` (default False), ``enable_trace``.
 
     Events: those of Socket; 'secureConnect' when a client's handshake is complete and the server's
@@ -174,7 +174,7 @@ class TLSSocket(TypedTLSSocket):
         if not rules.server_side:
             engine = self._engine = self._prepared or self._client_engine()
             self._prepared = None
-        elif rules.handshake_timeout:
+        if rules.handshake_timeout:
             runtime = lower.runtime
             self._handshake_timer = _runtime.Timer(
                 runtime, self._handshake_expired, max(1.0, rules.handshake_timeout), (), False
