@@ -409,17 +409,19 @@ def test_a_server_that_says_nothing_is_given_up(run: Any, certs: Certificates, w
     async def main() -> None:
         silent = await net.create_server(lambda sock: sock.resume()).listen(0, '127.0.0.1')
         port = silent.address().port
-        options = {'ca': certs.ca, 'handshake_timeout': 20}
+        options: Any = {'ca': certs.ca, 'handshake_timeout': 20}
+        waiting: Any
+        if way == 'connect':
+            waiting = tls.connect(port, '127.0.0.1', options)
+        elif way == 'start_tls':
+            sock = await net.connect(port, '127.0.0.1')
+            waiting = sock.start_tls(server_hostname='localhost', **options)
+        else:
+            ours, theirs = stream.duplex_pair()
+            theirs.resume()
+            waiting = tls.connect(socket=ours, **options)
         with pytest.raises(tls.TLSHandshakeError, match='did not finish') as caught:
-            if way == 'connect':
-                await tls.connect(port, '127.0.0.1', options)
-            elif way == 'start_tls':
-                sock = await net.connect(port, '127.0.0.1')
-                await sock.start_tls(server_hostname='localhost', **options)
-            else:
-                ours, theirs = stream.duplex_pair()
-                theirs.resume()
-                await tls.connect(socket=ours, **options)
+            await waiting
         assert caught.value.code == 'ERR_TLS_HANDSHAKE_TIMEOUT'
         assert await silent.close_all(deadline=5000) == 0
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from .. import _runtime
 from .._net.server import Server
 from .._net.socket import Socket
-from .secure import connecting, serving, split
+from .._validate import bad_type, bad_value
+from .secure import beginning, connecting, serving, split
 from .transport import SocketTransport, transport_for
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'open_connection',
     'start_server',
     'start_stream_server',
+    'start_tls',
     'streams_for',
 ]
 
@@ -69,6 +71,59 @@ class _StreamProtocol(asyncio.StreamReaderProtocol):
         return True
 
 
+class _StreamWriter(asyncio.StreamWriter):
+    """Its ``start_tls`` is ours: it works on every loop, and keeps what the reader has read."""
+
+    async def start_tls(
+        self,
+        sslcontext: Any,
+        *,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> None:
+        if ssl_shutdown_timeout is not None:
+            bad_value('ssl_shutdown_timeout', 'left out', ssl_shutdown_timeout)
+        begin = beginning(sslcontext, None, server_hostname, ssl_handshake_timeout)
+        transport: Any = self._transport  # type: ignore[attr-defined]
+        unread: bytearray = self._reader._buffer  # type: ignore[attr-defined]
+
+        def last() -> bytes:
+            data = bytes(unread)
+            unread.clear()
+            return data
+
+        await transport._secure(begin, last)
+
+
+async def start_tls(
+    transport: SocketTransport,
+    protocol: asyncio.BaseProtocol,
+    sslcontext: Any,
+    *,
+    server_side: bool | None = None,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+) -> SocketTransport:
+    """Begin TLS on a transport of this module: ``loop.start_tls``, for every loop.
+
+    Returns when the handshake is complete. ``protocol`` gets what is decrypted, without another
+    ``connection_made``; the transport returned is the same one. ``server_side`` is by default
+    whether the connection was accepted, ``ssl_handshake_timeout`` (seconds) 120. ``sslcontext`` is
+    an ``ssl.SSLContext`` or a SecureContext. ``writer.start_tls(sslcontext, ...)`` of the streams
+    does the same; bytes that their reader has already belong to TLS.
+
+    If the handshake fails, or this is cancelled, the connection is closed and ``connection_lost``
+    called. Raises what ``tls.start_tls`` raises, and TypeError for other transports.
+    """
+    if not isinstance(transport, SocketTransport):
+        bad_type('transport', 'a transport of tailrace', transport)
+    begin = beginning(sslcontext, server_side, server_hostname, ssl_handshake_timeout)
+    transport.set_protocol(protocol)
+    await transport._secure(begin)
+    return transport
+
+
 def streams_for(sock: Socket, *, limit: int = LIMIT) -> StreamPair:
     """asyncio's ``(StreamReader, StreamWriter)`` on a connected socket, which they own from then.
 
@@ -78,7 +133,7 @@ def streams_for(sock: Socket, *, limit: int = LIMIT) -> StreamPair:
     reader = asyncio.StreamReader(limit=limit, loop=loop)
     protocol = _StreamProtocol(reader, loop=loop)
     transport = transport_for(sock, protocol)
-    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    writer = _StreamWriter(transport, protocol, reader, loop)
     return reader, writer
 
 
@@ -119,11 +174,13 @@ async def start_stream_server(
     own, options = split(options)
 
     def connected(sock: Socket) -> None:
+        reader, writer = streams_for(sock, limit=limit)
+
         def failed(error: Exception) -> None:
-            sock.destroy()
+            writer.transport.abort()
             raise error
 
-        result = client_connected_cb(*streams_for(sock, limit=limit))
+        result = client_connected_cb(reader, writer)
         if asyncio.iscoroutine(result):
             _runtime.spawn(result, failed)
 

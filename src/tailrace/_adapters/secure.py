@@ -5,6 +5,7 @@ Any option of TLS switches it on. Which they are, and what they do, is known to 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,13 +14,15 @@ from .._net.connect import connect
 from .._net.options import SERVER_OPTIONS
 from .._net.server import Server, create_server
 from .._net.socket import Socket
+from .._tls.connect import begin_tls
 from .._tls.connect import connect as connect_secure
+from .._tls.context import SecureContext
 from .._tls.rules import TLS_OPTIONS
 from .._tls.server import Server as SecureServer
-from .._validate import is_mapping
+from .._validate import bad_type, check_number, is_mapping
 from ..errors import state_error
 
-__all__ = ['check_ready', 'connecting', 'descriptor_of', 'secured', 'serving', 'split']
+__all__ = ['beginning', 'check_ready', 'connecting', 'descriptor_of', 'secured', 'serving', 'split']
 
 
 def _wanted(options: Mapping[str, Any]) -> bool:
@@ -59,6 +62,23 @@ def check_ready(sock: Socket) -> None:
         raise state_error('ERR_SOCKET_CLOSED', 'a transport needs a connected socket')
     if getattr(sock, 'secure_connecting', False):
         raise state_error('ERR_SOCKET_CLOSED', 'a transport needs a completed TLS handshake')
+
+
+def beginning(
+    context: Any, server_side: bool | None, server_hostname: str | None, seconds: float | None
+) -> Callable[[Socket], Socket]:
+    """What puts TLS over a connected socket; ``server_side`` None: if it was accepted."""
+    if not isinstance(context, (ssl.SSLContext, SecureContext)):
+        bad_type('sslcontext', 'an ssl.SSLContext or SecureContext', context)
+    options: dict[str, Any] = {}
+    if seconds is not None:
+        options['handshake_timeout'] = 1000 * check_number('ssl_handshake_timeout', seconds)
+
+    def begin(sock: Socket) -> Socket:
+        serves = sock._server is not None if server_side is None else server_side
+        return begin_tls(sock, context, serves, server_hostname, options)
+
+    return begin
 
 
 def descriptor_of(sock: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from asyncio.trsock import TransportSocket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._net.socket import Socket
@@ -29,13 +29,16 @@ class SocketTransport(asyncio.Transport):
     ``pause_writing``, ``resume_writing`` and ``connection_lost`` are called as asyncio documents.
     ``get_extra_info`` knows 'peername', 'sockname', 'socket' (as far as there is a descriptor) and
     'tailrace' (the Socket); on a TLS socket also 'ssl_object', 'sslcontext', 'peercert', 'cipher'
-    and 'compression'. ``abort`` drops what is queued; ``close`` sends it first. ``asyncio``'s
-    ``start_tls`` raises TypeError: begin TLS on the socket before, with ``Socket.start_tls``.
+    and 'compression'. ``abort`` drops what is queued; ``close`` sends it first. TLS begins with
+    :func:`start_tls`. The standard library's ``loop.start_tls`` takes a transport too, and puts
+    asyncio's own TLS on it; uvloop's takes none but uvloop's, and raises TypeError.
     """
+
+    # What the standard library's loop.start_tls asks for.
+    _start_tls_compatible = True
 
     def __init__(self, sock: Socket, protocol: asyncio.BaseProtocol, extra: Any = None) -> None:
         super().__init__(extra)
-        self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
@@ -49,20 +52,61 @@ class SocketTransport(asyncio.Transport):
         self._gone = False
         self._error: BaseException | None = None
         self._high, self._low = HIGH_WATER, HIGH_WATER // 4
-        self._keep_names(extra)
+        self._given: dict[str, Any] = extra or {}
+        self._take(sock)
+        self._keep_names()
+        self._loop.call_soon(self._begin)
+
+    def _take(self, sock: Socket) -> None:
+        """This is the socket from now on."""
+        self._sock = sock
         # eof_received decides whether the peer's end is ours too, not the socket.
         sock.allow_half_open = True
         sock.pause()
-        sock.on('data', self._on_data)
-        sock.on('end', self._on_end)
-        sock.on('error', self._on_error)
-        sock.on('close', self._on_close)
-        self._loop.call_soon(self._begin)
+        for event, listener in self._listeners():
+            sock.on(event, listener)
 
-    def _keep_names(self, extra: Any) -> None:
+    def _listeners(self) -> Iterable[tuple[str, Callable[..., None]]]:
+        return (
+            *(('data', self._on_data), ('end', self._on_end)),
+            *(('error', self._on_error), ('close', self._on_close)),
+        )
+
+    async def _secure(
+        self, begin: Callable[[Socket], Socket], last: Callable[[], bytes] = bytes
+    ) -> None:
+        """Put TLS between: ``begin`` makes its socket. ``last`` gives bytes that belong to it."""
+        sock = self._sock
+        sock.pause()
+        try:
+            if sock.writable_length:
+                await sock.drain()
+            check_ready(sock)
+            for event, listener in self._listeners():
+                sock.off(event, listener)
+            try:
+                unread = last()
+                if unread:
+                    sock.unshift(unread)
+                made = begin(sock)
+            except BaseException:
+                self._take(sock)
+                raise
+        except BaseException:
+            if not self._paused:
+                self.resume_reading()
+            raise
+        self._take(made)
+        # If it fails, connection_lost follows as ever.
+        await made
+        self._keep_names()
+        if not self._paused:
+            self.resume_reading()
+
+    def _keep_names(self) -> None:
         sock = self._sock
         raw = descriptor_of(sock)
-        self._extra: dict[str, Any] = {'tailrace': sock, **(extra or {})}
+        self._extra: dict[str, Any] = {'tailrace': sock, **self._given}
         if raw is not None:
             self._extra['socket'] = TransportSocket(raw)
             for name, ask in (('sockname', raw.getsockname), ('peername', raw.getpeername)):
@@ -216,6 +260,11 @@ class SocketTransport(asyncio.Transport):
         """Close at once, dropping what is queued; ``connection_lost(None)`` follows."""
         self._closing = True
         self._sock.destroy()
+
+    def _force_close(self, error: BaseException | None) -> None:
+        # Called by asyncio's TLS (loop.start_tls).
+        self._error = error
+        self.abort()
 
     def _on_error(self, error: BaseException) -> None:
         self._error = error

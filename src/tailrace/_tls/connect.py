@@ -11,7 +11,7 @@ from .._validate import bad_value, is_mapping, milliseconds
 from .rules import TLS_OPTIONS, Rules, split
 from .socket import TLSSocket
 
-__all__ = ['connect', 'start_tls']
+__all__ = ['begin_tls', 'connect', 'start_tls']
 
 _KNOWN = TLS_OPTIONS | SOCKET_OPTIONS | CONNECT_OPTIONS | {'secure_connect_listener', 'socket'}
 
@@ -106,15 +106,25 @@ async def start_tls(
     :func:`create_secure_context` as keywords. Raises what the handshake raises; then the connection
     is closed.
     """
+    # What is queued goes out in the clear, in front of TLS.
+    if socket.writable_length:
+        await socket.drain()
+    return await begin_tls(socket, context, server_side, server_hostname, options)
+
+
+def begin_tls(
+    socket: Any,
+    context: Any,
+    server_side: bool,
+    server_hostname: str | None,
+    options: dict[str, Any],
+) -> TLSSocket:
+    """As :func:`start_tls`, on a socket with nothing queued, and without waiting."""
     if context is not None:
         options['secure_context'] = context
     if server_hostname is not None:
         options['servername'] = server_hostname
-    # What is queued goes out in the clear, in front of TLS.
-    if socket.writable_length:
-        await socket.drain()
     reader = socket._framing
     if reader is not None and not reader.busy:
         reader._leave()
-    secured = TLSSocket(socket, is_server=server_side, **options)
-    return await secured
+    return TLSSocket(socket, is_server=server_side, **options)

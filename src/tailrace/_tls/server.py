@@ -28,9 +28,9 @@ class Server(TypedTLSServer):
 
     Options: those of ``net.Server`` and of :func:`create_secure_context`, and ``secure_context``,
     ``alpn_protocols``, ``alpn_callback``, ``sni_callback``, ``request_cert`` (default False; a
-    client without a trusted certificate is refused), ``handshake_timeout`` (ms, default 120000; 0: none),
-    ``max_send_fragment``, ``allow_truncation``, ``enable_trace``. ``listener(socket)`` is called at
-    'secureConnection'; a coroutine function runs as a task.
+    client without a trusted certificate is refused), ``handshake_timeout`` (ms, default 120000; 0:
+    none), ``max_send_fragment``, ``allow_truncation``, ``enable_trace``. ``listener(socket)`` is
+    called at 'secureConnection'; a coroutine function runs as a task.
 
     Events: those of ``net.Server``; 'secureConnection' (socket) when a handshake is complete,
     'tlsClientError' (error, socket) when one fails: that connection is closed, counted in

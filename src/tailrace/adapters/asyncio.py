@@ -5,6 +5,7 @@ from .._adapters.asyncio_face import (
     open_connection,
     start_server,
     start_stream_server,
+    start_tls,
     streams_for,
 )
 from .._adapters.transport import SocketTransport, transport_for
@@ -15,6 +16,7 @@ __all__ = [
     'open_connection',
     'start_server',
     'start_stream_server',
+    'start_tls',
     'streams_for',
     'transport_for',
 ]
