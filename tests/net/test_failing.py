@@ -16,6 +16,9 @@ import pytest
 import tailrace
 from tailrace import Server, Socket, net
 
+from tailrace.framing import FramedStream, Lines
+from tailrace.stream import PassThrough, Readable, Transform, compose
+
 from .pairs import dial, listening, place
 
 
@@ -63,6 +66,66 @@ def hurry(sock: Socket) -> None:
     sock.set_timeout(1)
 
 
+def broken() -> Transform:
+    """A stream whose work fails with the first chunk."""
+    return Transform(transform=boom)
+
+
+def into(*streams: Callable[[], Any]) -> Any:
+    """Pipe the connection into the first, that into the next, the last back."""
+
+    def handler(sock: Socket) -> None:
+        last: Any = sock
+        for one in streams:
+            last = last.pipe(one())
+        last.pipe(sock)
+
+    return handler
+
+
+def into_backwards(sock: Socket) -> None:
+    first, second = PassThrough(), broken()
+    first.pipe(second)
+    sock.pipe(first)
+    sock.allow_half_open = False
+
+
+def into_and_out(sock: Socket) -> None:
+    """It fails when it is not piped into any more: while it is flushed."""
+    sock.pipe(Transform(transform=_take, flush=boom)).resume()
+
+
+def _take(chunk: Any, encoding: str, done: Any) -> None:
+    done()
+
+
+def out_of(*streams: Callable[[], Any]) -> Any:
+    """Pipe something that fails into the connection, through others."""
+
+    def handler(sock: Socket) -> None:
+        source: Any = Readable(read=lambda _: source.destroy(BoomError('of a source')))
+        last = source
+        for one in streams:
+            last = last.pipe(one())
+        last.pipe(sock)
+
+    return handler
+
+
+def framed(sock: Socket) -> None:
+    FramedStream(sock, Lines()).pipe(Transform(object_mode=True, transform=boom)).resume()
+
+
+def listened_to(sock: Socket) -> None:
+    sock.pipe(PassThrough(high_water_mark=1)).on('data', boom)
+
+
+def listened_to_later(sock: Socket) -> None:
+    through = PassThrough()
+    sock.pipe(through)
+    through.on('end', boom).resume()
+
+
 #: Whatever a program may do for a connection that raises, and what the peer does.
 WAYS: dict[str, Any] = {
     'coroutine handler': fails,
@@ -83,6 +146,16 @@ WAYS: dict[str, Any] = {
     'destroyed with an error': lambda sock: sock.destroy(BoomError('nobody listens')),
     "emits 'error'": lambda sock: sock.emit('error', BoomError('nobody listens')),
     "emits an 'error' that is none": lambda sock: sock.emit('error', 7),
+    'piped into': into(broken),
+    'piped into, far away': into(PassThrough, PassThrough, broken),
+    'piped into, the other way round': into_backwards,
+    'piped into, at its end': into_and_out,
+    'piped into, composed': into(lambda: compose(PassThrough(), broken())),
+    'piped out of': out_of(),
+    'piped out of, far away': out_of(PassThrough, PassThrough),
+    'piped out of, framed': framed,
+    "'data' of what it is piped into": listened_to,
+    "'end' of what it is piped into": listened_to_later,
 }
 
 
@@ -449,3 +522,87 @@ def test_a_dropped_connection_that_was_reset_has_all_fields(run: Any) -> None:
     run(main)
     assert dropped[0].remote_address in (None, '127.0.0.1')
     assert dropped[0].local_address == '127.0.0.1'
+
+
+def _blamed(server: Server) -> list[Any]:
+    told: list[Any] = []
+    server.on_error(lambda error, sock: told.append((type(error), sock)))
+    return told
+
+
+def test_what_several_connections_are_piped_into_is_the_programs_own(loop_factory: Any) -> None:
+    """Its failure is no failure of one of them: an 'error' that is unhandled, as ever."""
+    shared = PassThrough()
+    seen: list[Socket] = []
+
+    def handler(sock: Socket) -> None:
+        seen.append(sock)
+        sock.pipe(shared, end=False)
+
+    async def main() -> None:
+        server = net.create_server(handler)
+        told = _blamed(server)
+        await server.listen(0, '127.0.0.1')
+        clients = [await net.connect(server.address().port, '127.0.0.1') for _ in range(2)]
+        while len(seen) < 2:
+            await asyncio.sleep(0)
+        shared.destroy(BoomError('of both'))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            assert told == []
+            for one in (*clients, *seen):
+                one.destroy()
+            server.close()
+
+    with pytest.raises(BoomError):
+        tailrace.run(main, loop_factory=loop_factory)
+
+
+def test_what_feeds_several_connections_is_the_programs_own(loop_factory: Any) -> None:
+    source = Readable(read=lambda _: None)
+    seen: list[Socket] = []
+
+    def handler(sock: Socket) -> None:
+        seen.append(sock)
+        source.pipe(sock)
+
+    async def main() -> None:
+        server = net.create_server(handler)
+        told = _blamed(server)
+        await server.listen(0, '127.0.0.1')
+        clients = [await net.connect(server.address().port, '127.0.0.1') for _ in range(2)]
+        while len(seen) < 2:
+            await asyncio.sleep(0)
+        source.destroy(BoomError('of both'))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            assert told == []
+            for one in (*clients, *seen):
+                one.destroy()
+            server.close()
+
+    with pytest.raises(BoomError):
+        tailrace.run(main, loop_factory=loop_factory)
+
+
+def test_a_connection_of_the_program_keeps_nodes_rule_in_a_pipe(loop_factory: Any) -> None:
+    """It is the program that chose whom to connect to; a pipe from a client does not change it."""
+
+    async def main() -> None:
+        server = net.create_server(lambda sock: sock.pipe(net.connect(1, '127.0.0.1')))
+        told = _blamed(server)
+        await server.listen(0, '127.0.0.1')
+        client = await net.connect(server.address().port, '127.0.0.1')
+        try:
+            await asyncio.Event().wait()
+        finally:
+            assert told == []
+            client.destroy()
+            for sock in list(server._sockets):
+                sock.destroy()
+            server.close()
+
+    with pytest.raises(ConnectionRefusedError):
+        tailrace.run(main, loop_factory=loop_factory)

@@ -269,6 +269,15 @@ class FramedStream(Duplex):
             inner.once('close', lambda: callback(error))
             inner.destroy(error)
 
-    def _unheard(self, args: tuple[Any, ...]) -> None:
+    def _answerer(self) -> Any:
         # For the socket of a server this is the failure of one connection, and reported as one.
-        self._inner._unheard(args)
+        return self._inner._answerer()
+
+    def _engage(self, answerer: Any) -> bool:
+        return bool(self._inner._engage(answerer))
+
+    def _take_blame(self, error: BaseException) -> bool:
+        return bool(self._inner._take_blame(error))
+
+    def _who(self) -> str:
+        return f'a {type(self).__name__} over {self._inner._who()}'

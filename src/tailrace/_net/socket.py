@@ -25,7 +25,7 @@ from .._validate import (
     milliseconds,
     shown,
 )
-from .._waiting import as_exception, first_of
+from .._waiting import first_of
 from ..errors import InvalidHandleTypeError, state_error, system_error
 from .descriptor import OwnDescriptor
 from .endpoint import checked_block_list
@@ -498,16 +498,16 @@ class Socket(OwnDescriptor, TypedSocket):
 
     # -- failing ----------------------------------------------------------------------------------
 
-    def _take_blame(self, error: Exception) -> bool:
+    def _take_blame(self, error: BaseException) -> bool:
         """A listener of this socket has raised; whether that is dealt with (see ``failing.py``)."""
         server = self._server
         return server is not None and bool(server._connection_failed(self, error))
 
-    def _unheard(self, args: tuple[Any, ...]) -> None:
-        server = self._server
-        error = as_exception(args[0] if args else None)
-        if server is None or not server._connection_failed(self, error):
-            super()._unheard(args)
+    def _answerer(self) -> Any:
+        return self if self._server is not None else None
+
+    def _engage(self, answerer: Any) -> bool:
+        return False  # one that the program has connected is its own affair, whatever feeds it
 
     def _who(self) -> str:
         return told_of(self)

@@ -11,6 +11,7 @@ from typing import Any
 from .. import _runtime
 from .._names import Record
 from .._validate import bad_type
+from .answering import join
 from .state import L_ERROR_EMITTED, R_END_EMITTED, R_FLOW, R_HEARD, W_NEED_DRAIN
 
 __all__ = ['pipe', 'unpipe']
@@ -47,6 +48,7 @@ class Pipe:
         if len(pipes) == 1:
             pipes.several = True
         pipes.append(self)
+        join(source, dest)
         at_end = self.on_end if self.end else self.unpipe
         if source._r & R_END_EMITTED:
             _runtime.current().push(at_end, ())

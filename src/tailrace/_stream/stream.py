@@ -15,8 +15,9 @@ from .._coerce import absent
 from .._listeners import is_coroutine_function
 from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
-from .._waiting import first_of
+from .._waiting import as_exception, first_of
 from ..errors import AbortError
+from .answering import answerer_behind, engaged
 from .construct import begin_construct
 from .encodings import canonical
 from .life import init_life
@@ -81,6 +82,8 @@ class Stream(TypedStream):
 
     _hooks: dict[str, Callable[..., Any]] | None = None
     _undo_signal: Callable[[], None] | None = None
+    #: The connection that it is a part of the work for; see answering.py.
+    _works_for: Any = None
 
     def _init_stream(self, options: dict[str, Any], readable: bool, writable: bool) -> None:
         """Set up both sides out of the options (snake_case keys)."""
@@ -146,6 +149,31 @@ class Stream(TypedStream):
         undo, self._undo_signal = self._undo_signal, None
         if undo is not None:
             undo()
+
+    # -- failing ----------------------------------------------------------------------------------
+
+    def _answerer(self) -> Any:
+        """The connection whose failure an unheard 'error' of this stream is, or None."""
+        return self._works_for
+
+    def _engage(self, answerer: Any) -> bool:
+        """It works for this connection from now on; whether that is news."""
+        before = self._works_for
+        self._works_for = engaged(before, answerer)
+        return self._works_for is not before
+
+    def _take_blame(self, error: BaseException) -> bool:
+        """An exception or 'error' of this stream that is unhandled; whether that is dealt with."""
+        answerer = answerer_behind(self)
+        if answerer is None or not answerer._take_blame(error):
+            return False
+        if not self._life & L_DESTROYED:
+            self.destroy()
+        return True
+
+    def _unheard(self, args: tuple[Any, ...]) -> None:
+        if not self._take_blame(as_exception(args[0] if args else None)):
+            super()._unheard(args)
 
     # -- hooks given as options -------------------------------------------------------------------
 
