@@ -15,7 +15,6 @@ import pytest
 
 import tailrace
 from tailrace import Server, Socket, net
-
 from tailrace.framing import FramedStream, Lines
 from tailrace.stream import PassThrough, Readable, Transform, compose
 
