@@ -30,11 +30,13 @@ def run(
     on_error: Any = None,
     *,
     ends_with_main: bool = False,
+    patience: float | None = None,
 ) -> Any:
     """Run the thread's default runtime to the end of the program; see :func:`tailrace.run`.
 
     ``ends_with_main``: the end of ``main`` is that of the program. What is still open is closed,
-    and other tasks are cancelled.
+    and other tasks are cancelled. ``patience``: how many ms they may take for that; those that take
+    longer are left behind, with a warning in the log.
     """
     import asyncio
 
@@ -49,7 +51,11 @@ def run(
             runtime.as_node = main is None
             runtime.on_error = on_error
             try:
-                return runner.run(_until_idle(runtime, main, ends_with_main))
+                try:
+                    return runner.run(_until_idle(runtime, main, ends_with_main))
+                finally:
+                    if patience is not None:
+                        _cancel_all(runner.get_loop(), patience)
             except KeyboardInterrupt as interrupt:
                 # The runner raises it itself after a Ctrl-C that has cancelled the main task. A
                 # second one breaks into whatever runs: its traceback says where.
@@ -68,6 +74,29 @@ def run(
         runtime.owned = False
         runtime.dead = True
         _runtime.forget_default()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop, patience: float) -> None:
+    """Cancel the tasks, as the runner does, but do not wait for ever for those that ignore it."""
+    import asyncio
+
+    tasks = asyncio.all_tasks(loop)
+    if not tasks:
+        return
+    for task in tasks:
+        task.cancel()
+    _, left = loop.run_until_complete(asyncio.wait(tasks, timeout=patience / 1000))
+    for task in left:
+        _log().warning('a task ignores its cancellation and is left behind: %r', task)
+        # The runner waits for every task that it can see; what it leaves is to be collected.
+        asyncio._unregister_task(task)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def _log() -> Any:
+    import logging
+
+    return logging.getLogger('tailrace')
 
 
 def _raised_by(error: BaseException) -> CodeType | None:

@@ -109,6 +109,55 @@ def test_a_second_signal_ends_at_once(start: Start, first: int, second: int, sta
     assert program.end() == (status, [])
 
 
+STUBBORN = """
+async def ignores():
+    while True:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            say('cancelled')
+
+async def deaf(sock):
+    sock.on('serverClosing', lambda: say('closing'))
+    say('connected')
+    await ignores()
+"""
+
+
+@pytest.mark.parametrize(('signals', 'limit', 'status'), [(1, 50, 124), (2, 60_000, 143)])
+def test_a_handler_that_ignores_its_cancellation_is_left_behind(
+    start: Start, signals: int, limit: int, status: int
+) -> None:
+    call = f'tailrace.serve(net.create_server(deaf), 0, on_ready=ready, drain_timeout={limit})'
+    program = start(STUBBORN + call)
+    sock = connect(program.ready())
+    assert program.line() == 'connected'
+    program.signal(signal.SIGTERM)
+    assert program.line() == 'closing'
+    if signals == 2:
+        program.signal(signal.SIGTERM)
+    assert all_of(sock) in (b'', b'(reset)')
+    sock.close()
+    assert program.end()[0] == status
+    assert 'ignores its cancellation' in program.errors
+
+
+@pytest.mark.parametrize(('signals', 'limit', 'status'), [(1, 50, 124), (2, 60_000, 143)])
+def test_a_start_that_ignores_its_cancellation_is_left_behind(
+    start: Start, signals: int, limit: int, status: int
+) -> None:
+    call = f'tailrace.serve(make, drain_timeout={limit})'
+    program = start(
+        f"{STUBBORN}async def make():\n    say('starting')\n    await ignores()\n{call}"
+    )
+    assert program.line() == 'starting'
+    program.signal(signal.SIGTERM)
+    assert program.line() == 'cancelled'
+    if signals == 2:
+        program.signal(signal.SIGTERM)
+    assert program.end()[0] == status
+
+
 def test_a_second_signal_ends_a_program_whose_loop_hangs(start: Start) -> None:
     program = start("""
         def hang(sock):

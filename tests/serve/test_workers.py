@@ -81,6 +81,34 @@ def test_the_deadline_counts_in_workers_too(start: Start) -> None:
     assert program.errors.splitlines() == ['connections that were not done in 100 ms: 1']
 
 
+def test_a_handler_that_ignores_its_cancellation_holds_no_worker(start: Start) -> None:
+    """It ends by itself, before the first process would kill it."""
+    program = start(
+        """
+        async def stubborn(sock):
+            async for chunk in sock:
+                sock.write(chunk)
+                while True:
+                    try:
+                        await asyncio.sleep(1000)
+                    except asyncio.CancelledError:
+                        pass
+
+        tailrace.serve(
+            lambda: net.create_server(stubborn), 0, '127.0.0.1', workers=1, on_ready=ready,
+            drain_timeout=50,
+        )
+        """
+    )
+    sock = connect(program.ready())
+    sock.sendall(b'x')
+    assert sock.recv(1) == b'x'
+    program.signal(signal.SIGTERM)
+    sock.close()
+    assert program.end()[0] == 124
+    assert 'killed' not in program.errors
+
+
 def test_a_second_signal_kills_the_workers(start: Start) -> None:
     program = start("""
         def stubborn(sock):

@@ -46,9 +46,10 @@ def serve(
     The first SIGTERM or SIGINT accepts what waits in the system's queue and no more, emits
     'serverClosing' on every open connection, and waits for them; after ``drain_timeout`` ms
     (default 10 000; None: no limit) the rest is destroyed. A second signal ends at once; so does a
-    third, wherever the program hangs. Exit status, as SystemExit if it is not 0: 0 if every
-    connection has finished, 124 if the deadline destroyed some, 128 plus the number of the second
-    signal (130, 143).
+    third, wherever the program hangs. A handler, or another task, that ignores its cancellation is
+    left behind a second later, with a warning. Exit status, as SystemExit if it is not 0: 0 if
+    every connection has finished, 124 if the deadline destroyed some, 128 plus the number of the
+    second signal (130, 143).
 
     SIGHUP calls ``reload``, a function or coroutine function, one call after the other. If it
     raises, that is logged and the server goes on. Without ``reload`` SIGHUP is left alone.

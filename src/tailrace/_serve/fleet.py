@@ -25,7 +25,7 @@ from .._net.failing import check_policy
 from .._validate import MAX_TIMEOUT
 from .options import Settings
 from .pid_file import PidFile
-from .service import CUT, Manager, Nobody, Service
+from .service import CUT, GRACE, Manager, Nobody, Service
 from .signals import ENDING, Signals
 
 __all__ = ['run_workers']
@@ -33,7 +33,7 @@ __all__ = ['run_workers']
 log = logging.getLogger('tailrace.serve')
 
 #: ms that a worker has beyond the deadline, for destroying what is left and for its end.
-GRACE = 2000
+PATIENCE = 3 * GRACE
 #: The exit status if the first workers could not be started.
 FAILED = 1
 
@@ -63,7 +63,7 @@ def _run_worker(
     settings.signals = False
     settings.pid_file = None
     service = Served(settings, inside)
-    status: int = _running.run(service.run, factory, on_error, ends_with_main=True)
+    status: int = _running.run(service.run, factory, on_error, ends_with_main=True, patience=GRACE)
     return status
 
 
@@ -104,7 +104,7 @@ class Fleet(Supervisor):
 
     def __init__(self, primary: Primary, settings: Settings, stack: contextlib.ExitStack) -> None:
         limit = settings.drain_timeout
-        patience = MAX_TIMEOUT if limit is None else min(limit + GRACE, MAX_TIMEOUT)
+        patience = MAX_TIMEOUT if limit is None else min(limit + PATIENCE, MAX_TIMEOUT)
         super().__init__(primary, settings.workers or 1, True, 100, 10_000, patience, {})
         self._settings = settings
         self._manager = Manager()

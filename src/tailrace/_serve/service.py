@@ -29,12 +29,15 @@ from .pid_file import PidFile
 from .privileges import become
 from .signals import ENDING, Signals
 
-__all__ = ['CUT', 'Manager', 'Service', 'run']
+__all__ = ['CUT', 'GRACE', 'Manager', 'Service', 'run']
 
 log = logging.getLogger('tailrace.serve')
 
 #: The exit status if the deadline has destroyed connections: that of timeout(1).
 CUT = 124
+#: ms that handlers have for their end when the deadline has destroyed their connections, and after
+#: that other tasks. Together they are what a fleet gives a worker beyond the deadline.
+GRACE = 1000
 #: Each accepts up to MAX_ACCEPT connections; in between nothing else runs.
 MAX_LOOKS = 256
 
@@ -44,7 +47,11 @@ def run(settings: Settings, on_error: Any, loop_factory: Callable[[], Any] | Non
     check_policy('on_error', on_error)
     service = Service(settings)
     status: int = _running.run(
-        service.run, loop_factory or new_event_loop, on_error, ends_with_main=True
+        service.run,
+        loop_factory or new_event_loop,
+        on_error,
+        ends_with_main=True,
+        patience=GRACE,
     )
     return status
 
@@ -103,6 +110,8 @@ class Service:
         self._serving = False
         self._reloading: asyncio.Future[None] | None = None
         self._again = False
+        #: Whether something was left behind that has not ended in time.
+        self._cut = False
 
     async def run(self) -> int:
         """Serve until told to stop; the exit status."""
@@ -165,11 +174,18 @@ class Service:
             if not start.done():
                 log.info('stopped while starting')
                 start.cancel()
-                await asyncio.wait((start, self._forced), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (start, self._forced),
+                    timeout=_seconds(self._settings.drain_timeout),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
         finally:
             start.cancel()
         if start.done() and not start.cancelled():
             start.result()
+        elif not start.done():
+            log.warning('the start ignores that it was cancelled')
+            self._cut = True
 
     async def _listen(self) -> None:
         settings = self._settings
@@ -263,9 +279,18 @@ class Service:
             log.info('draining; open connections: %d', sum(len(s._sockets) for s in self._servers))
         closing = asyncio.ensure_future(self._close_all(limit))
         try:
-            await asyncio.wait((closing, self._forced), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (closing, self._forced),
+                timeout=_seconds(limit, GRACE),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
             closing.cancel()
+        if not closing.done() and not self._forced.done():
+            running = sum(len(server._handlers) for server in self._servers)
+            log.warning('handlers that go on after their connections were destroyed: %d', running)
+            self._destroy()
+            return CUT
         if self._forced.done():
             log.warning('ended at once')
             self._destroy()
@@ -273,7 +298,7 @@ class Service:
         destroyed = closing.result()
         if destroyed:
             log.warning('connections that were not done in %g ms: %d', limit or 0, destroyed)
-        return CUT if destroyed else 0
+        return CUT if destroyed or self._cut else 0
 
     async def _close_all(self, limit: int | float | None) -> int:
         async with asyncio.TaskGroup() as group:
@@ -287,6 +312,10 @@ class Service:
                 server.close()
             for sock in list(server._sockets):
                 sock.destroy()
+
+
+def _seconds(ms: float | None, more: float = 0) -> float | None:
+    return None if ms is None else (ms + more) / 1000
 
 
 def _place(server: Server) -> str:
