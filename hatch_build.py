@@ -44,6 +44,7 @@ KERNEL = '_handles/_kernel'
 MODULES = (
     '_tick',
     '_runtime',
+    '_timers',
     '_listeners',
     '_pause',
     '_tally',

@@ -50,6 +50,8 @@ LAYERS = (
                 '_tick',
                 '_collected',
                 '_runtime',
+                '_timers',
+                '_resources',
                 '_running',
                 '_names',
                 '_validate',
@@ -62,17 +64,39 @@ LAYERS = (
     ),
 )
 
+_LOOPS = {'_runtime', '_timers', '_tick', 'asyncio', 'select', 'selectors'}
+
 #: What a unit refuses to know beyond that: units of the package, and modules of the library.
 REFUSES = {
     '_net': {'select', 'selectors', 'errno'},
     '_stream': {'_handles', '_dns', '_addr', 'asyncio', 'socket', 'select', 'selectors', 'errno'},
-    '_framing': {'_handles', '_dns', '_addr', '_runtime', 'asyncio', 'socket', 'errno'},
+    '_framing': {'_handles', '_dns', '_addr', '_runtime', '_timers', 'asyncio', 'socket', 'errno'},
     '_handles': {'events'},
-    '_addr': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
-    '_proxy': {'_dns', 'events', '_runtime', '_tick', 'asyncio', 'select', 'selectors', 'errno'},
+    '_addr': {
+        '_dns',
+        'events',
+        '_runtime',
+        '_timers',
+        '_tick',
+        'asyncio',
+        'select',
+        'selectors',
+        'errno',
+    },
+    '_proxy': {
+        '_dns',
+        'events',
+        '_runtime',
+        '_timers',
+        '_tick',
+        'asyncio',
+        'select',
+        'selectors',
+        'errno',
+    },
     '_cli': {'_net', '_stream', '_handles', '_tls', '_proxy', '_addr', '_dns', 'socket', 'errno'},
-    '_tick': {'_runtime', 'events', 'asyncio'},
-    'errors': {'events', '_runtime', 'asyncio'},
+    '_tick': {'_runtime', '_timers', 'events', 'asyncio'},
+    'errors': {'events', '_runtime', '_timers', 'asyncio'},
 }
 
 #: The modules that may import asyncio (prefixes of the name inside the package).

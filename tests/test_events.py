@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tailrace
-from tailrace import _running, _runtime, events
+from tailrace import _running, _timers, events
 from tailrace._abort import AbortController
 from tailrace._listeners import adapt
 from tailrace.errors import AbortError, InvalidArgTypeError, OutOfRangeError, UnhandledError
@@ -601,7 +601,7 @@ def test_gen12_gen13_a_failure_nobody_hears_ends_run(loop_factory: Any, event: s
 
         e.on(event, fail)
         e.emit(event)
-        _runtime.set_interval(lambda: None, 1000)
+        _timers.set_interval(lambda: None, 1000)
 
     with pytest.raises(KeyError):
         _running.run(main, loop_factory)

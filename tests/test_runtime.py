@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tailrace import _running, _runtime
-from tailrace._runtime import (
-    active_resources,
+from tailrace import _running, _timers
+from tailrace._resources import active_resources
+from tailrace._runtime import next_tick
+from tailrace._timers import (
     clear_immediate,
     clear_interval,
     clear_timeout,
-    next_tick,
     set_immediate,
     set_interval,
     set_timeout,
@@ -22,6 +22,7 @@ from tailrace._runtime import (
 from tailrace.errors import InvalidArgTypeError
 from tailrace.events import EventEmitter
 from tailrace.stream import Readable
+from tailrace.testing import FakeClock
 
 
 @pytest.fixture
@@ -184,14 +185,16 @@ def test_refresh_starts_anew(play: Any) -> None:
     seen = []
 
     def main() -> None:
-        early = set_timeout(seen.append, 10, 'refreshed')
-        set_timeout(seen.append, 12, 'other')
-        set_timeout(lambda: early.refresh(), 5)
-        again = set_timeout(lambda: seen.append('again'), 1)
-        set_timeout(lambda: again.refresh() if seen.count('again') == 1 else None, 3)
-        gone = set_timeout(seen.append, 1, 'gone')
-        gone.close()
-        gone.refresh()
+        with FakeClock() as clock:
+            early = set_timeout(seen.append, 10, 'refreshed')
+            set_timeout(seen.append, 12, 'other')
+            set_timeout(lambda: early.refresh(), 5)
+            again = set_timeout(lambda: seen.append('again'), 1)
+            set_timeout(lambda: again.refresh() if seen.count('again') == 1 else None, 3)
+            gone = set_timeout(seen.append, 1, 'gone')
+            gone.close()
+            gone.refresh()
+            clock.advance(20)
 
     play(main)
     assert seen == ['again', 'again', 'other', 'refreshed']
@@ -231,10 +234,13 @@ def test_gen13_coroutine_functions_as_timers(play: Any) -> None:
         await asyncio.sleep(0)
         seen.append(name)
 
-    def main() -> None:
-        set_timeout(later, 1, 'timeout')
-        set_immediate(later, 'immediate')
-        set_timeout(lambda: None, 10)
+    async def main() -> None:
+        with FakeClock() as clock:
+            set_timeout(later, 1, 'timeout')
+            set_immediate(later, 'immediate')
+            while not seen:
+                await asyncio.sleep(0)
+            clock.advance(1)
 
     play(main)
     assert seen == ['immediate', 'timeout']
@@ -343,7 +349,7 @@ def test_gen12_gen13_under_a_foreign_loop_it_is_told_once(run: Any, way: Any) ->
             await asyncio.sleep(0)
         for _ in range(10):
             await asyncio.sleep(0)
-        clear_interval(timer if isinstance(timer, _runtime.Timer) else None)
+        clear_interval(timer if isinstance(timer, _timers.Timer) else None)
 
     run(main)
     assert [type(context['exception']) for context in run.unhandled] == [Boom]

@@ -16,17 +16,17 @@ from ._net.connect import connect, create_connection
 from ._net.counting import stats
 from ._net.observing import trace_if_asked as _trace_if_asked
 from ._program import run
-from ._runtime import (
-    active_resources,
+from ._resources import active_resources
+from ._runtime import next_tick
+from ._serve.face import serve, serve_async
+from ._timers import (
     clear_immediate,
     clear_interval,
     clear_timeout,
-    next_tick,
     set_immediate,
     set_interval,
     set_timeout,
 )
-from ._serve.face import serve, serve_async
 from .errors import AbortError, AggregateError, NodeError
 from .events import EventEmitter, error_monitor, once
 from .net import (

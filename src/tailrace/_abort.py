@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import _runtime
+from . import _runtime, _timers
 from ._names import node_names
 from ._validate import bad_type, milliseconds, out_of_range
 from .errors import AbortError, NodeError
@@ -142,7 +142,7 @@ class AbortSignal:
         def over() -> None:
             signal._abort(AbortTimeoutError('the operation was aborted: its time is over'))
 
-        timer = _runtime.set_timeout(over, delay).unref()
+        timer = _timers.set_timeout(over, delay).unref()
         signal._cleanup.append(timer.close)
         return signal
 

@@ -18,28 +18,19 @@ import itertools
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
-from ._compiled import caller_level
-from ._names import Record, node_names
-from ._tick import Ticks
-from ._validate import MAX_TIMEOUT, check_callable, in_ms
+from ._tick import Due, Ticks, Timed
+from ._validate import check_callable
 
 if TYPE_CHECKING:
     import asyncio
 
 __all__ = [
     'Holder',
-    'Immediate',
     'Runtime',
-    'Timer',
-    'active_resources',
-    'clear_immediate',
-    'clear_interval',
-    'clear_timeout',
     'current',
     'current_task',
     'forget_default',
@@ -47,9 +38,6 @@ __all__ = [
     'new_future',
     'next_tick',
     'running_loop',
-    'set_immediate',
-    'set_interval',
-    'set_timeout',
     'spawn',
 ]
 
@@ -58,7 +46,7 @@ class Holder(Protocol):
     """What can keep the program alive."""
 
     def describe(self) -> tuple[str, str]:
-        """Kind and address, for :func:`active_resources`: ``('server', '127.0.0.1:80')``."""
+        """Kind and address, for ``active_resources``: ``('server', '127.0.0.1:80')``."""
         ...
 
 
@@ -108,11 +96,11 @@ class Runtime(Ticks):
         #: The time of timers, in seconds; tests put another in its place, which only they move.
         self.clock: Callable[[], float] = time.monotonic
         self.frozen: bool = False
-        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap: list[tuple[float, int, Timed]] = []
         # Any: what a checker narrows to None a compiler believes, whatever is called in between.
         self._heap_call: Any = None
         self._held_at: Any = 0.0
-        self._immediates: list[Immediate] = []
+        self._immediates: list[Due] = []
         self._sequence = itertools.count()
         self._waiting: list[Callable[[asyncio.AbstractEventLoop], object]] = []
         self.on_idle: Callable[[], None] | None = None
@@ -143,10 +131,6 @@ class Runtime(Ticks):
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon(self.flush)
-
-    def soon(self, fn: Callable[..., object], *args: Any) -> None:
-        """Call ``fn(*args)`` from the loop's next iteration, ticks after it; held until then."""
-        Immediate(self, fn, args)
 
     def uncaught(self, error: Exception, source: object = None) -> None:
         """An exception nobody caught: end the program, or tell the loop's owner.
@@ -223,10 +207,11 @@ class Runtime(Ticks):
 
     # -- timers -----------------------------------------------------------------------------
 
-    def add_timer(self, timer: Timer) -> None:
-        """Put ``timer`` into the queue; it is due at ``timer.when``."""
+    def add_timer(self, timer: Timed, when: float) -> None:
+        """Put ``timer`` into the queue; it is due at ``when``, by :attr:`clock`."""
+        timer.when = when
         timer.number = next(self._sequence)
-        heapq.heappush(self._heap, (timer.when, timer.number, timer))
+        heapq.heappush(self._heap, (when, timer.number, timer))
         if self._heap[0][2] is timer:
             self.with_loop(self._arm)
 
@@ -263,7 +248,7 @@ class Runtime(Ticks):
             if loop is not None and self._heap_call is None and not loop.is_closed():
                 self._arm(loop)
 
-    def add_immediate(self, immediate: Immediate) -> None:
+    def add_immediate(self, immediate: Due) -> None:
         """Run ``immediate`` once after the current iteration's callbacks."""
         self._immediates.append(immediate)
         if len(self._immediates) == 1:
@@ -393,242 +378,3 @@ def spawn(
 
     task.add_done_callback(done)
     return task
-
-
-def _delay(ms: Any) -> float:
-    ms = in_ms(ms)
-    if isinstance(ms, bool) or not isinstance(ms, (int, float)) or not 1 <= ms <= MAX_TIMEOUT:
-        if isinstance(ms, (int, float)) and ms > MAX_TIMEOUT:
-            warnings.warn(
-                f'{ms} ms does not fit into a timer; 1 ms is used',
-                RuntimeWarning,
-                stacklevel=caller_level(),
-            )
-        ms = 1
-    return float(int(ms))
-
-
-class Timer:
-    """What :func:`set_timeout` and :func:`set_interval` return.
-
-    A ref'd timer (the default) keeps the program alive until it has fired or is cleared.
-    """
-
-    __slots__ = ('_args', '_fn', '_ms', '_refed', '_repeat', '_runtime', 'number', 'when')
-
-    # Node's spellings (see node_names): types only, so that a compiler leaves them alone.
-    isEntry: ClassVar[Callable[[Timer, int], bool]]
-    hasRef: ClassVar[Callable[[Timer], bool]]
-
-    def __init__(
-        self, runtime: Runtime, fn: Callable[..., object], ms: float, args: Any, repeat: bool
-    ) -> None:
-        self._runtime = runtime
-        self._fn: Callable[..., object] | None = fn
-        self._args = args
-        self._ms = ms
-        self._repeat = repeat
-        self._refed = True
-        #: The queue entry that counts: an entry with another number is a stale one.
-        self.number: int = -1
-        self.when: float = 0.0
-        self.refresh()
-
-    def is_entry(self, number: int) -> bool:
-        """Whether the queue entry with this number is the one that counts."""
-        return self.number == number
-
-    def fire(self) -> None:
-        """Call the callback; an interval starts again afterwards."""
-        fn = self._fn
-        if fn is None:
-            return
-        if not self._repeat:
-            self._runtime.release(self)
-        result = fn(*self._args)
-        if is_coroutine(result):
-            spawn(result)
-        if self._repeat and self._fn is not None:
-            self._start()
-
-    def _start(self) -> None:
-        self.when = self._runtime.clock() + self._ms / 1000
-        self._runtime.add_timer(self)
-
-    def refresh(self) -> Timer:
-        """Start the delay anew without a new timer; returns the timer."""
-        if self._fn is not None:
-            self._start()
-            if self._refed:
-                self._runtime.hold(self)
-        return self
-
-    def restart(self, ms: float) -> None:
-        """Fire ``ms`` from now instead."""
-        self._ms = ms
-        self.refresh()
-
-    def close(self) -> Timer:
-        """Never fire again: what :func:`clear_timeout` does."""
-        self._fn = None
-        self._args = ()
-        self.number = -1
-        self._runtime.release(self)
-        return self
-
-    def ref(self) -> Timer:
-        """Keep the program alive until the timer has fired (the default)."""
-        self._refed = True
-        if self._fn is not None:
-            self._runtime.hold(self)
-        return self
-
-    def unref(self) -> Timer:
-        """Let the program end although the timer has not fired."""
-        self._refed = False
-        self._runtime.release(self)
-        return self
-
-    def has_ref(self) -> bool:
-        """Whether the timer keeps the program alive."""
-        return self._refed
-
-    def describe(self) -> tuple[str, str]:
-        return ('interval' if self._repeat else 'timeout'), f'{self._ms:g} ms'
-
-    def __repr__(self) -> str:
-        kind, ms = self.describe()
-        state = 'cleared' if self._fn is None else 'waiting' if self.number >= 0 else 'fired'
-        return f'<Timer {kind} {ms} {state}{"" if self._refed else " unref"}>'
-
-
-class Immediate:
-    """What :func:`set_immediate` returns."""
-
-    __slots__ = ('_args', '_fn', '_refed', '_runtime')
-
-    hasRef: ClassVar[Callable[[Immediate], bool]]  # Node's spelling, as above
-
-    def __init__(self, runtime: Runtime, fn: Callable[..., object], args: Any) -> None:
-        self._runtime = runtime
-        self._fn: Callable[..., object] | None = fn
-        self._args = args
-        self._refed = True
-        runtime.hold(self)
-        runtime.add_immediate(self)
-
-    def source(self) -> object:
-        """What an exception of the callback is blamed on: the object whose method it is."""
-        return getattr(self._fn, '__self__', None)
-
-    def fire(self) -> None:
-        """Call the callback, once."""
-        fn = self._fn
-        if fn is not None:
-            args = self._args
-            self.close()
-            result = fn(*args)
-            if is_coroutine(result):
-                spawn(result)
-
-    def close(self) -> None:
-        """Never fire: what :func:`clear_immediate` does."""
-        self._fn = None
-        self._args = ()
-        self._runtime.release(self)
-
-    def ref(self) -> Immediate:
-        """Keep the program alive until it has fired (the default)."""
-        self._refed = True
-        if self._fn is not None:
-            self._runtime.hold(self)
-        return self
-
-    def unref(self) -> Immediate:
-        """Let the program end although it has not fired."""
-        self._refed = False
-        self._runtime.release(self)
-        return self
-
-    def has_ref(self) -> bool:
-        """Whether it keeps the program alive."""
-        return self._refed
-
-    def describe(self) -> tuple[str, str]:
-        return 'immediate', ''
-
-    def __repr__(self) -> str:
-        return f'<Immediate {"done" if self._fn is None else "waiting"}>'
-
-
-# Not decorators: the classes may be compiled ones.
-node_names(Timer)
-node_names(Immediate)
-
-
-def set_timeout(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
-    """Call ``fn(*args)`` once, ``ms`` milliseconds (or a timedelta) from now.
-
-    As in Node a delay below 1 or above 2**31-1 counts as 1. A coroutine function runs as a task.
-    Works without a running loop: the timer then waits for :func:`run`.
-    Raises ERR_INVALID_ARG_TYPE if ``fn`` cannot be called.
-    """
-    check_callable('callback', fn)
-    return Timer(current(), fn, _delay(ms), args, False)
-
-
-def set_interval(fn: Callable[..., object], ms: Any = 1, *args: Any) -> Timer:
-    """Call ``fn(*args)`` every ``ms`` milliseconds, counted from the end of the last call.
-
-    ``ms`` and errors as for :func:`set_timeout`.
-    """
-    check_callable('callback', fn)
-    return Timer(current(), fn, _delay(ms), args, True)
-
-
-def set_immediate(fn: Callable[..., object], *args: Any) -> Immediate:
-    """Call ``fn(*args)`` after the I/O callbacks of this iteration of the loop.
-
-    Raises ERR_INVALID_ARG_TYPE if ``fn`` cannot be called.
-    """
-    check_callable('callback', fn)
-    return Immediate(current(), fn, args)
-
-
-def clear_timeout(timer: Timer | None) -> None:
-    """Stop a timer; ``None`` and a timer that has fired are fine."""
-    if timer is not None:
-        timer.close()
-
-
-def clear_interval(timer: Timer | None) -> None:
-    """Stop an interval; ``None`` is fine."""
-    clear_timeout(timer)
-
-
-def clear_immediate(immediate: Immediate | None) -> None:
-    """Stop an immediate that has not run yet; ``None`` is fine."""
-    if immediate is not None:
-        immediate.close()
-
-
-def active_resources() -> list[Record]:
-    """What keeps the program alive: for people who ask why it does not end.
-
-    A list of records ``{kind, address, since}``: ``kind`` such as ``'server'`` or ``'timeout'``,
-    ``address`` what it stands for, ``since`` how many ms it has been active. A connection (kind
-    ``'socket'``) has these as well: ``peer`` and ``local``, its two ends; ``state``:
-    ``'connecting'``, ``'reading'`` (open), ``'ended by the peer'``, ``'ended'`` (by the program;
-    something is still to be written), ``'waiting for the peer'`` (to end too); ``queued``, the
-    bytes that were written and not yet sent; ``unread``, those that came in and were not read.
-    """
-    now = time.monotonic()
-    out: list[Record] = []
-    for holder, since in current().holders.items():
-        kind, address = holder.describe()
-        record = Record(kind=kind, address=address, since=round((now - since) * 1000, 3))
-        more: Any = getattr(getattr(holder, 'owner', None), '_resource_details', None)
-        if more is not None:
-            record.update(more())
-        out.append(record)
-    return out

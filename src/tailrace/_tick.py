@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ['Ticks']
+__all__ = ['Due', 'Ticks', 'Timed']
 
 
 class Ticks:
@@ -109,3 +109,37 @@ class Ticks:
                 fn(*args)
             except Exception as error:
                 self.uncaught(error, getattr(fn, '__self__', None) if source is None else source)
+
+
+class Due:
+    """A call that a runtime keeps for later; ``_timers.py`` has the kinds."""
+
+    __slots__ = ()
+
+    def fire(self) -> None:
+        """Make the call."""
+        raise NotImplementedError
+
+    def source(self) -> object:
+        """What an exception of the call is blamed on."""
+        return None
+
+
+class Timed(Due):
+    """A call that is due at a time."""
+
+    __slots__ = ('number', 'when')
+
+    def __init__(self) -> None:
+        #: The queue entry that counts: an entry with another number is a stale one.
+        self.number: int = -1
+        #: When it is due, on the runtime's clock.
+        self.when: float = 0.0
+
+    def is_entry(self, number: int) -> bool:
+        """Whether the queue entry with this number is the one that counts."""
+        return self.number == number
+
+    def withdraw(self) -> None:
+        """No queue entry counts any more."""
+        self.number = -1

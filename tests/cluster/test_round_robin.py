@@ -56,7 +56,7 @@ class Scene:
         monkeypatch.setattr('tailrace._cluster.round_robin._runtime.current', lambda: self.runtime)
         self.delayed = []
         monkeypatch.setattr(
-            'tailrace._cluster.round_robin._runtime.set_timeout',
+            'tailrace._cluster.round_robin._timers.set_timeout',
             lambda fn, ms: self.delayed.append(fn),
         )
         what = {'address': None, 'port': 0, 'family': 4, 'backlog': 5}

@@ -469,7 +469,7 @@ def test_gen11_a_pending_lookup_keeps_the_program_alive() -> None:
 
 HANGING = """
 import asyncio, threading
-from tailrace import _running, _runtime
+from tailrace import _running, _timers
 from tailrace._dns.lookup import request
 from tailrace._dns.pool import Pool
 asked = threading.Event()
@@ -478,7 +478,7 @@ def hang(*args):
     threading.Event().wait()
 def main():
     one = request('h', None, print, {}, hang, Pool())
-    _runtime.set_timeout(lambda: (asked.wait(), one.abandon(), print('abandoned')), 1)
+    _timers.set_timeout(lambda: (asked.wait(), one.abandon(), print('abandoned')), 1)
 _running.run(main, asyncio.new_event_loop)
 print('over')
 """

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tailrace._handles import DONE, PENDING, make
-from tailrace._runtime import Runtime, active_resources, current, next_tick
+from tailrace._resources import active_resources
+from tailrace._runtime import Runtime, current, next_tick
 
 RST = struct.pack('ii', 1, 0)
 

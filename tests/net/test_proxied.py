@@ -16,6 +16,7 @@ import tailrace
 from tailrace import active_resources, net
 from tailrace._handles import PENDING
 from tailrace._net import endpoint
+from tailrace._timers import soon
 from tailrace.errors import NodeError
 from tailrace.proxy_protocol import ProxyHeader, ProxyProtocolError, build, parse
 
@@ -771,7 +772,7 @@ def test_a_header_that_cannot_be_sent_ends_the_socket(
 ) -> None:
     def fail(handle: Any, what: Any, done: Any) -> int:
         if later:
-            handle.runtime.soon(done, errno.EPIPE)
+            soon(handle.runtime, done, errno.EPIPE)
             return PENDING
         return errno.EPIPE
 

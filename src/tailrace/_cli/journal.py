@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any, TextIO
 
-from .._runtime import clear_interval, set_interval
+from .._timers import clear_interval, set_interval
 from .attempts import code_of, ms
 from .console import LiveTable
 from .places import shown

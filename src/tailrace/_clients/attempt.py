@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._net.socket import Socket
 from .._validate import MAX_TIMEOUT, bad_type, milliseconds, out_of_range
 from ..errors import system_error
@@ -39,7 +39,7 @@ async def within(awaitable: Awaitable[Any], ms: float | None, syscall: str) -> A
         expired = True
         task.cancel()
 
-    timer = _runtime.Timer(_runtime.current(), expire, ms, (), False)
+    timer = _timers.Timer(_runtime.current(), expire, ms, (), False)
     try:
         return await awaitable
     except BaseException as error:

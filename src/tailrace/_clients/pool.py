@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._listeners import adapt
 from .._names import node_names
 from .._net.failing import is_ours
@@ -234,7 +234,7 @@ class Pool(EventEmitter):
             self._waiting.remove(waiter)
             waiter.answer(state_error('ERR_POOL_FULL'))
         elif ms is not None:
-            waiter.timer = _runtime.Timer(
+            waiter.timer = _timers.Timer(
                 _runtime.current(), self._too_late, max(ms, 1), (waiter,), False
             )
 
@@ -388,7 +388,7 @@ class Pool(EventEmitter):
         if due is not None:
             runtime = _runtime.current()
             wait = max(1, (due - runtime.clock()) * 1000)
-            self._timer = _runtime.Timer(runtime, self._prune, wait, (), False).unref()
+            self._timer = _timers.Timer(runtime, self._prune, wait, (), False).unref()
 
     def _prune(self) -> None:
         self._timer = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._names import node_names
 from .._net.socket import Socket
 from .._validate import check_callable, check_int
@@ -121,7 +121,7 @@ class Reconnecting(EventEmitter):
         if self._closed:
             return False
         future = _runtime.new_future()
-        timer = _runtime.Timer(_runtime.current(), _done, max(wait, 1), (future,), False)
+        timer = _timers.Timer(_runtime.current(), _done, max(wait, 1), (future,), False)
         try:
             await future
         finally:

@@ -20,6 +20,7 @@ from .._abort import check_signal
 from .._handles.make import pipe
 from .._names import merge_options, node_names
 from .._net.socket import Socket
+from .._timers import set_timeout, soon
 from .._validate import bad_type, bad_value, check_bool, is_mapping, milliseconds
 from ..errors import AbortError, state_error, system_error
 from .ipc import Channel
@@ -225,7 +226,7 @@ class ChildProcess(Talker):
             self.stdin.destroy()
         # What the child said last, and the end of its channel, come before 'exit': they are in the
         # kernel already, and the loop may only have met the end of the process first.
-        self._run().soon(self._exit)
+        soon(self._run(), self._exit)
 
     def _exit(self) -> None:
         for server, sent in self._sent.items():
@@ -339,7 +340,7 @@ def spawn(words: Sequence[str], opts: Mapping[str, Any]) -> ChildProcess:
     ms = 0.0 if timeout is None else milliseconds('options.timeout', timeout)
     child._start(argv, opts)
     if ms:
-        timer = _runtime.set_timeout(child.kill, ms).unref()
+        timer = set_timeout(child.kill, ms).unref()
         child.once('exit', timer.close)
     if signal is not None:
         _follow(child, signal)

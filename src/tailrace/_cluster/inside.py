@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._handles import DONE, ListenHandle
 from .._handles.engine import engine_of
 from .._handles.listen import Listener, PipeListener, TcpListener
@@ -105,7 +105,7 @@ class Fed:
     def starve(self) -> None:
         """Connections were refused for want of descriptors: ask for more in a moment."""
         self._refused = True
-        _runtime.set_timeout(self._count_changed, STARVED).unref()
+        _timers.set_timeout(self._count_changed, STARVED).unref()
 
     def _count_changed(self) -> None:
         if self._refused and not self._paused and self._server._has_room():

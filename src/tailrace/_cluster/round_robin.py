@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._handles import StreamHandle
 from .places import Answer, Place
 
@@ -171,7 +171,7 @@ class RoundRobin(Place):
                 if handle in member.in_flight:
                     member.in_flight.remove(handle)
                     self._queue.append(handle)
-            _runtime.set_timeout(self._distribute, REST)
+            _timers.set_timeout(self._distribute, REST)
 
         member.worker.give(self.number, [handle.fd for handle in batch], failed)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import _running, _runtime
+from .. import _running, _runtime, _timers
 from .._listeners import Listener
 from .._validate import check_callable, check_int, milliseconds
 from ..errors import InvalidArgValueError
@@ -257,7 +257,7 @@ class Supervisor:
         def again() -> None:
             slot.current = self._fork(slot)
 
-        slot.timer = _runtime.set_timeout(again, wait)
+        slot.timer = _timers.set_timeout(again, wait)
 
     # -- reload -----------------------------------------------------------------------------
 
@@ -302,7 +302,7 @@ class Supervisor:
             log.warning('worker %d was not done in %g ms: killed', worker.id, self._drain)
             worker.process.kill('SIGKILL')
 
-        self._leaving[worker] = _runtime.set_timeout(out_of_patience, max(1, self._drain))
+        self._leaving[worker] = _timers.set_timeout(out_of_patience, max(1, self._drain))
         worker.disconnect()
 
     # -- the end ----------------------------------------------------------------------------

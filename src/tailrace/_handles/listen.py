@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._compiled import mypyc_attr
-from .._runtime import Runtime, Timer
+from .._runtime import Runtime
+from .._timers import Timer
 from . import DONE, SocketAddressInfo
 from .calls import accept
 from .engine import READ, Engine, Watched, engine_of

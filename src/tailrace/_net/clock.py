@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._runtime import Immediate, Runtime, Timer
+from .._runtime import Runtime
+from .._timers import Immediate, Timer
 
 __all__ = ['RuntimeClock']
 

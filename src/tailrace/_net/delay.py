@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._names import node_names
 from .._validate import MAX_TIMEOUT, check_number, milliseconds, out_of_range
 
@@ -47,7 +47,7 @@ class LoopDelay:
         if self._timer is not None:
             return False
         self._runtime = _runtime.current()
-        self._timer = _runtime.Timer(self._runtime, self._look, self._resolution, (), False)
+        self._timer = _timers.Timer(self._runtime, self._look, self._resolution, (), False)
         self._timer.unref()
         self._due = self._timer.when
         _enabled.append(self)

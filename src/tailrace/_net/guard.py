@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .limiter import Limiter, Rate
 from .patrol import Patrol
 
@@ -101,7 +101,7 @@ class Guard:
             if self._timer is not None:
                 self._timer.close()
             ms = max(1.0, wait * 1000)
-            self._timer = _runtime.Timer(_runtime.current(), self.rested, ms, (), False).unref()
+            self._timer = _timers.Timer(_runtime.current(), self.rested, ms, (), False).unref()
 
     def rested(self) -> None:
         """Go on accepting."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._handles import StreamHandle
-from .._runtime import Runtime, Timer
+from .._runtime import Runtime
+from .._timers import Timer
 
 __all__ = ['Idle']
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._stream.state import R_ENDED, R_FLOW, W_ENDING, W_FINISHED
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Leavers:
         runtime = _runtime.current()
         for deadline, _, _ in self._left.values():
             ms = max(1.0, (deadline - runtime.clock()) * 1000)
-            self._timer = _runtime.Timer(runtime, self._look, ms, (), False).unref()
+            self._timer = _timers.Timer(runtime, self._look, ms, (), False).unref()
             break
 
     def _look(self) -> None:
@@ -148,7 +148,7 @@ class Patience:
         #: Bytes taken by readers when it was last looked at; -1: not to be compared.
         self._seen = sock.bytes_read - sock.readable_length
         runtime = _runtime.current()
-        self._timer = _runtime.Timer(runtime, self._look, PATIENCE, (), False).unref()
+        self._timer = _timers.Timer(runtime, self._look, PATIENCE, (), False).unref()
 
     def _look(self) -> None:
         sock = self._sock

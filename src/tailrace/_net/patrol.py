@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._validate import shown
 from ..errors import state_error
 
@@ -104,7 +104,7 @@ class Patrol:
 
     def _arm(self, ms: float) -> None:
         self.idle = False
-        self._timer = _runtime.Timer(_runtime.current(), self._look, ms, (), False).unref()
+        self._timer = _timers.Timer(_runtime.current(), self._look, ms, (), False).unref()
 
     def _look(self) -> None:
         self._timer = None

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._addr import BlockList, SocketAddress
 from .._handles import PENDING, ListenHandle, StreamHandle
 from .._handles.proxied import Head, named
@@ -218,7 +218,7 @@ class Headers:
 
     def _arm(self, runtime: _runtime.Runtime, first: Awaited) -> None:
         wait = max(1.0, (first.deadline - runtime.clock()) * 1000)
-        self._timer = _runtime.Timer(runtime, self._expire, wait, (runtime,), False).unref()
+        self._timer = _timers.Timer(runtime, self._expire, wait, (runtime,), False).unref()
 
     def _expire(self, runtime: _runtime.Runtime) -> None:
         self._timer = None

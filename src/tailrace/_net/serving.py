@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._collected import collected_of
 from .._names import node_names
 from .._stream.stream import Stream
@@ -197,7 +197,7 @@ class Serving(Counting):
         if limit == 0:
             expire()
         elif limit is not None and (left or awaited):
-            timer = _runtime.Timer(_runtime.current(), expire, max(1.0, limit), (), False)
+            timer = _timers.Timer(_runtime.current(), expire, max(1.0, limit), (), False)
         try:
             if was_open or self._connections:
                 await first_of(self, 'close', error=False)
@@ -264,7 +264,7 @@ class Handling:
 
     def _closed(self) -> None:
         runtime = _runtime.current()
-        runtime.soon(runtime.soon, self._cancel)
+        _timers.soon(runtime, _timers.soon, runtime, self._cancel)
 
     def _cancel(self) -> None:
         if not self._task.done():

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from .. import _running, _runtime, _systemd
+from .. import _running, _runtime, _systemd, _timers
 from .._handles.listen import Listener
 from .._handles.selector import new_event_loop
 from .._listeners import Listener as Callback
@@ -74,7 +74,7 @@ class Manager:
         interval = _systemd.watchdog_interval()
         if interval is not None and self._watchdog is None and _systemd.is_managed():
             ms = max(1, interval / 2)
-            self._watchdog = _runtime.set_interval(self.tell, ms, _systemd.watchdog).unref()
+            self._watchdog = _timers.set_interval(self.tell, ms, _systemd.watchdog).unref()
 
     def reloading(self) -> None:
         self.tell(_systemd.reloading)
@@ -87,7 +87,7 @@ class Manager:
 
     def close(self) -> None:
         """No watchdog any more."""
-        _runtime.clear_interval(self._watchdog)
+        _timers.clear_interval(self._watchdog)
 
 
 class Nobody(Manager):

@@ -16,6 +16,7 @@ from typing import Any
 from .._compiled import mypyc_attr
 from .._listeners import Listener
 from .._tally import Tally, clients, observers
+from .._timers import soon
 from .life import init_life, ticks
 from .read import init_read, push_chunk, take
 from .state import (
@@ -173,7 +174,7 @@ class Link(WriteSide):
         if self._r & R_ITERATED:
             # One turn of the loop later, so that the task of an `async for` sees the end before
             # 'finish', as in Node.
-            ticks(self).soon(callback, None)
+            soon(ticks(self), callback, None)
         else:
             # Never inside end(): what destroys the socket right after it prevents 'finish'.
             ticks(self).push(callback, (None,))
@@ -213,7 +214,7 @@ class Link(WriteSide):
         elif machine is not None or began:
             # Also after a connect() that raised: Node has made a handle by then, and closes it.
             callback(error)
-            ticks(self).soon(closed)
+            soon(ticks(self), closed)
         else:
             callback(error)
             ticks(self).push(self._closed_unused, ())
@@ -230,7 +231,7 @@ class Link(WriteSide):
     def _closed_by_error(self) -> None:
         # One turn of the loop later, so that a task that waits for the error (an `async for`) sees
         # it before 'close', as in Node.
-        ticks(self).soon(self._closed_failed)
+        soon(ticks(self), self._closed_failed)
 
     def _closed_failed(self) -> None:
         mark_gone(self)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _runtime
+from .._timers import soon
 from ..errors import system_error
 from .duplex import Duplex
 from .state import L_DESTROYED, R_ENDED, R_READING, W_FINISHED
@@ -47,7 +48,7 @@ class MemoryEnd(Duplex):
     def _deliver(self) -> None:
         if self._incoming is not None and not self._delivering:
             self._delivering = True
-            _runtime.current().soon(self._hand_over)
+            soon(_runtime.current(), self._hand_over)
 
     def _hand_over(self) -> None:
         self._delivering = False
@@ -58,7 +59,7 @@ class MemoryEnd(Duplex):
             callback(None)
 
     def _final(self, callback: Done) -> None:
-        _runtime.current().soon(self._peer._no_more)
+        soon(_runtime.current(), self._peer._no_more)
         callback(None)
 
     def _no_more(self) -> None:
@@ -74,9 +75,9 @@ class MemoryEnd(Duplex):
         if incoming is not None:
             incoming[1](system_error('EPIPE', 'write'))
         if error is not None:
-            _runtime.current().soon(peer._reset)
+            soon(_runtime.current(), peer._reset)
         elif not self._w & W_FINISHED:
-            _runtime.current().soon(peer._no_more)
+            soon(_runtime.current(), peer._no_more)
         callback(error)
 
     def _reset(self) -> None:

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from .. import _runtime
 from .._net.server import Server
 from .._net.socket import Socket
+from .._resources import active_resources
 from .._validate import bad_value
 from .clock import FakeClock
 from .faults import Faults
@@ -158,7 +158,7 @@ class Harness:
             await asyncio.sleep(0)
         if self.leaks:
             left = [f'task {task!r}' for task in asyncio.all_tasks() - {asyncio.current_task()}]
-            left += [f'resource {resource!r}' for resource in _runtime.active_resources()]
+            left += [f'resource {resource!r}' for resource in active_resources()]
             if left:
                 pytest.fail(f'left behind: {"; ".join(left)}', pytrace=False)
         return result

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .._handles import DONE, PENDING
-from .._runtime import Runtime, Timer
+from .._runtime import Runtime
+from .._timers import Timer, soon
 from .faults import Faults
 
 __all__ = ['MemoryHandle', 'wire']
@@ -120,7 +121,7 @@ class Line:
         if left > 0:
             self._due = Timer(self.runtime, self._deliver, max(1.0, left), (), False)
         else:
-            self.runtime.soon(self._deliver)
+            soon(self.runtime, self._deliver)
 
     def _deliver(self) -> None:
         self._scheduled = False
@@ -244,7 +245,7 @@ class MemoryHandle:
         self.reading = True
         self._update_hold()
         if self._broken:
-            self.runtime.soon(self._tell_broken)
+            soon(self.runtime, self._tell_broken)
         self.into.schedule()
 
     def read_stop(self) -> None:
@@ -332,18 +333,18 @@ class MemoryHandle:
             callbacks = self.into.kill()
             runtime, peer = self.runtime, self.peer
             for callback in callbacks:
-                runtime.soon(peer._enter, callback, errno.EPIPE)
+                soon(runtime, peer._enter, callback, errno.EPIPE)
             waiting, self.out.waiting = self.out.waiting, deque()
             for _, callback in waiting:
-                runtime.soon(self._enter, callback, errno.ECANCELED)
+                soon(runtime, self._enter, callback, errno.ECANCELED)
             if reset or lost:
                 self.out.kill()
-                runtime.soon(peer.break_down, errno.ECONNRESET)
+                soon(runtime, peer.break_down, errno.ECONNRESET)
             elif not self.out.ended and not self.out.dead:
                 self.out._end()
             self.on_read = self.on_end = self.on_error = self.on_buffer = _ignore
         if done is not None:
-            self.runtime.soon(done)
+            soon(self.runtime, done)
 
     def _enter(self, done: Callable[[int], object], code: int) -> None:
         self.runtime.enter(done, (code,), self.owner)

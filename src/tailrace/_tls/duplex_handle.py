@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import _runtime
 from .._handles import DONE, PENDING
+from .._timers import soon
 
 __all__ = ['DuplexHandle']
 
@@ -146,14 +147,14 @@ class DuplexHandle:
         elif not self._stream.destroyed:
             self._stream.destroy()
         if done is not None:
-            self.runtime.soon(done)
+            soon(self.runtime, done)
 
     def reset(self, done: Callable[[], object] | None = None) -> int:
         if hasattr(self._stream, 'reset_and_destroy'):
             self._closed = True
             self._stream.reset_and_destroy()
             if done is not None:
-                self.runtime.soon(done)
+                soon(self.runtime, done)
             return DONE
         return errno.ENOTSUP
 

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar, cast
 
-from .. import _runtime
+from .. import _runtime, _timers
 from .._addr.ip import is_ip
 from .._coerce import absent
 from .._handles import StreamHandle
@@ -176,7 +176,7 @@ class TLSSocket(TypedTLSSocket):
             self._prepared = None
         if rules.handshake_timeout:
             runtime = lower.runtime
-            self._handshake_timer = _runtime.Timer(
+            self._handshake_timer = _timers.Timer(
                 runtime, self._handshake_expired, max(1.0, rules.handshake_timeout), (), False
             ).unref()
         handle = TLSHandle(lower, self, engine)
