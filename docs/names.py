@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailrace import _names, errors
+from tailrace import _names
+from tailrace._errors import state
 from tailrace._net import options
 
 HERE = Path(__file__).resolve().parent
@@ -165,8 +166,8 @@ def absent_page() -> Iterator[str]:
 def codes() -> Iterator[str]:
     """The lines of the table of state errors, whose classes are made from a table themselves."""
     yield from ('| code | class | says |', '|---|---|---|')
-    for code, (text, _) in errors._STATE.items():
-        yield f'| `{code}` | `{errors._class_name(code)}` | {text} |'
+    for code, (text, _) in state.STATES.items():
+        yield f'| `{code}` | `{state.class_name(code)}` | {text} |'
 
 
 if __name__ == '__main__':

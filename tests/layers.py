@@ -45,21 +45,9 @@ LAYERS = (
     Layer(
         'listeners, failures, the order of callbacks, what keeps a program alive',
         (
-            *('events', '_event_series', 'errors', '_abort', '_listeners', '_waiting', '_pause'),
-            *(
-                '_tick',
-                '_collected',
-                '_runtime',
-                '_timers',
-                '_resources',
-                '_running',
-                '_names',
-                '_validate',
-                '_coerce',
-                '_compiled',
-                '_systemd',
-                '_tally',
-            ),
+            *('events', '_event_series', 'errors', '_errors', '_abort', '_listeners', '_waiting'),
+            *('_pause', '_tick', '_collected', '_runtime', '_timers', '_running', '_resources'),
+            *('_names', '_validate', '_coerce', '_compiled', '_systemd', '_tally'),
         ),
     ),
 )
@@ -96,6 +84,7 @@ REFUSES = {
     },
     '_cli': {'_net', '_stream', '_handles', '_tls', '_proxy', '_addr', '_dns', 'socket', 'errno'},
     '_tick': {'_runtime', '_timers', 'events', 'asyncio'},
+    '_errors': {'events', '_runtime', '_timers', 'asyncio'},
     'errors': {'events', '_runtime', '_timers', 'asyncio'},
 }
 

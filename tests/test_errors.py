@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tailrace import errors
+from tailrace._errors import state
 from tailrace.errors import (
     AbortError,
     AggregateError,
@@ -143,7 +144,7 @@ def test_er03_er04_er09_to_er15_er18_argument_errors(code: str) -> None:
     shown(error, 'the text')
 
 
-@pytest.mark.parametrize('code', sorted(errors._STATE))
+@pytest.mark.parametrize('code', sorted(state.STATES))
 def test_er01_er02_er08_er16_er17_er18_state_errors(code: str) -> None:
     error = state_error(code)
     assert (error.code, error.name) == (code, 'Error')
@@ -163,7 +164,7 @@ def test_er01_er02_er08_er16_er17_er18_state_errors(code: str) -> None:
 
 
 def test_every_state_error_of_the_rows_is_there() -> None:
-    assert set(STATES) <= set(errors._STATE)
+    assert set(STATES) <= set(state.STATES)
     with pytest.raises(KeyError):
         state_error('ERR_NO_SUCH_CODE')
 

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from .. import _runtime
+from .._errors.system import BY_PEER
 from .._listeners import Listener
 from .._names import Record, node_names
 from .._stream.state import R_ENDED
 from .._validate import bad_type, bad_value
-from ..errors import BY_PEER, system_error
+from ..errors import system_error
 from ..events import EventEmitter
 
 if TYPE_CHECKING:

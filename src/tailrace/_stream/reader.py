@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .. import _runtime
+from .._errors.system import BY_PEER
 from .._listeners import Listener
 from .._pause import Pause
-from ..errors import BY_PEER, state_error
+from ..errors import state_error
 from .state import (
     L_CLOSE_EMITTED,
     L_DESTROYED,

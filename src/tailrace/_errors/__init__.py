@@ -1,0 +1,1 @@
+"""The code behind ``errors``: faults of a call, forbidden states, failed system calls."""
