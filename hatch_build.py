@@ -81,7 +81,7 @@ from pathlib import Path
 from mypyc.build import mypycify
 from setuptools import setup
 
-made = mypycify({files!r}, opt_level='3', debug_level='0')
+made = mypycify({options!r} + {files!r}, opt_level='3', debug_level='0')
 sys.path.insert(0, {tools!r})
 try:
     import c_docs
@@ -89,7 +89,7 @@ except ImportError:  # a source distribution without the tools
     pass
 else:
     sources = {{Path(name) for extension in made for name in extension.sources}}
-    c_docs.add(sources, map(Path, {files!r}[1:]))
+    c_docs.add(sources, map(Path, {files!r}))
 setup(name='tailrace', packages=[], ext_modules=made)
 """
 
@@ -141,10 +141,12 @@ def compile_kernel(folder: Path) -> None:
 
 def compile_modules(folder: Path) -> None:
     """Compile the hot layers in the copy."""
-    files = ['--strict', *(f'tailrace/{name}.py' for name in MODULES)]
+    files = [f'tailrace/{name}.py' for name in MODULES]
+    # Named: where mypy would look for it depends on where the copy is.
+    options = ['--strict', f'--config-file={ROOT / "pyproject.toml"}']
     with tempfile.TemporaryDirectory() as build:
         script = Path(build) / 'setup.py'
-        script.write_text(SETUP.format(files=files, tools=str(ROOT / 'tools')))
+        script.write_text(SETUP.format(options=options, files=files, tools=str(ROOT / 'tools')))
         subprocess.run(
             [sys.executable, script, '--quiet', 'build_ext', '--inplace', '--build-temp', build],
             cwd=folder,
@@ -185,6 +187,9 @@ def compile_into(folder: Path, required: bool = True) -> list[Path]:
 class CustomBuildHook(BuildHookInterface):
     """Puts extension modules into the wheel."""
 
+    #: Where they are compiled, until the wheel has them. Removes itself also if no wheel comes.
+    _place: tempfile.TemporaryDirectory[str] | None = None
+
     def dependencies(self) -> list[str]:
         wish = request()
         if self.target_name != 'wheel' or wish == NEVER or (wish == MAYBE and not compiler()):
@@ -195,15 +200,19 @@ class CustomBuildHook(BuildHookInterface):
         wish = request()
         if self.target_name != 'wheel' or version == 'editable' or wish == NEVER:
             return
-        folder = Path(self.directory) / 'compiled'
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        # Not below the output folder, which for `pip install .` is the checkout's own dist/.
+        self._place = tempfile.TemporaryDirectory(prefix='tailrace-')
+        folder = Path(self._place.name)
         made = compile_into(folder, wish == ALWAYS)
         for path in made:
             build_data['force_include'][str(path)] = path.relative_to(folder).as_posix()
         if made:
             build_data['pure_python'] = False
             build_data['infer_tag'] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if self._place is not None:
+            self._place.cleanup()
 
 
 if __name__ == '__main__':

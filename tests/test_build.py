@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +44,11 @@ def hook(build: ModuleType, folder: Path, target: str = 'wheel') -> Any:
 def wheel(made: Any, version: str = 'standard') -> dict[str, Any]:
     data: dict[str, Any] = {'force_include': {}, 'pure_python': True}
     made.initialize(version, data)
+    there = [path for path in data['force_include'] if not Path(path).is_file()]
+    made.finalize(version, data, 'tailrace.whl')
+    assert there == []
+    assert not any(Path(path).exists() for path in data['force_include'])
+    assert list(Path(made.directory).iterdir()) == []
     return data
 
 
@@ -96,7 +104,11 @@ def test_what_was_compiled_goes_into_the_wheel(
 ) -> None:
     def compile_into(folder: Path, required: bool) -> list[Path]:
         assert required is (word == '1')
-        return [folder / 'tailrace' / '_tick.so', folder / 'group.so']
+        (folder / 'tailrace').mkdir()
+        made = [folder / 'tailrace' / '_tick.so', folder / 'group.so']
+        for path in made:
+            path.touch()
+        return made
 
     monkeypatch.setattr(build, 'compile_into', compile_into)
     if word is not None:
@@ -122,6 +134,56 @@ def test_pure_by_request_and_where_nothing_is_compiled(
     assert wheel(hook(build, tmp_path, 'sdist')) == PURE
     monkeypatch.setenv(build.REQUEST, '0')
     assert wheel(hook(build, tmp_path)) == PURE
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize('compiled', [False, True])
+def test_an_installation_leaves_nothing_behind_in_the_checkout(
+    tmp_path: Path, compiled: bool
+) -> None:
+    """`pip install .`, with a compiler that makes empty files, and without mypyc."""
+    hatchling = pytest.importorskip('hatchling')
+    checkout = tmp_path / 'checkout'
+    unwanted = shutil.ignore_patterns('__pycache__', '*.so')
+    shutil.copytree(ROOT / 'src', checkout / 'src', ignore=unwanted)
+    for name in ('pyproject.toml', 'hatch_build.py', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, checkout)
+    compiler = tmp_path / 'cc'
+    last = 'for last; do :; done; : >"$last"' if compiled else 'exit 1'
+    compiler.write_text(f'#!/bin/sh\n{last}\n')
+    compiler.chmod(0o755)
+    (tmp_path / 'first').mkdir()
+    (tmp_path / 'first' / 'mypyc.py').write_text('raise ImportError\n')
+    there = tmp_path / 'there'
+    before = contents(checkout)
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != 'TAILRACE_COMPILE'},
+        'CC': str(compiler),
+        'TMPDIR': str(tmp_path),
+        'PYTHONPATH': f'{tmp_path / "first"}{os.pathsep}{Path(hatchling.__file__).parent.parent}',
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-build-isolation'),
+            *('--no-index', '--quiet', '--target', str(there), '.'),
+        ],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(there.glob('tailrace/_handles/_kernel.*.so'))) == compiled
+    assert contents(checkout) == before
+    assert list(tmp_path.glob('tailrace-*')) == []
 
 
 def steps(build: ModuleType, monkeypatch: pytest.MonkeyPatch, *wrong: str) -> None:
