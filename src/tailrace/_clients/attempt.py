@@ -1,4 +1,4 @@
-"""One connection out of a caller's function, within a time."""
+"""One connection out of a caller's function, and whether it is still good: within a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._net.socket import Socket
 from .._validate import MAX_TIMEOUT, bad_type, milliseconds, out_of_range
 from ..errors import system_error
 
-__all__ = ['duration', 'open_connection', 'within']
+__all__ = ['duration', 'open_connection', 'passes', 'within']
 
 
 def duration(name: str, value: Any) -> float | None:
@@ -66,3 +66,14 @@ async def open_connection(connect: Callable[[], Any], ms: float | None) -> Socke
     if sock.destroyed:
         raise sock.errored or system_error('ECONNRESET', 'connect')
     return sock
+
+
+async def passes(check: Callable[[Socket], Any], sock: Socket, ms: float | None) -> bool:
+    """Whether ``check(sock)`` finds it good; not if it raises, or takes longer than ``ms``."""
+    try:
+        good = check(sock)
+        if inspect.isawaitable(good):
+            good = await within(good, ms, 'check')
+    except Exception:
+        return False  # whatever it says: the connection is not lent, and 'discard' tells of it
+    return good is not False

@@ -1,8 +1,10 @@
-"""Connections that are shared: lent one at a time, kept while they are good."""
+"""Connections that are shared: who gets one, when one is made, and the end of all.
+
+What becomes of a connection while nobody uses it is in ``idle.py``.
+"""
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -13,18 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from .. import _runtime, _timers
 from .._listeners import adapt
 from .._names import node_names
-from .._net.failing import is_ours
 from .._net.socket import Socket
-from .._stream.state import R_ENDED
 from .._validate import bad_value, check_callable, check_int
 from ..errors import state_error
 from ..events import EventEmitter
-from .attempt import duration, open_connection, within
+from .attempt import duration, open_connection, passes
+from .idle import Idle, Kept, is_clean
 
 __all__ = ['Pool', 'PoolCounts']
-
-#: What must not happen on a connection that nobody uses.
-_UNREST: tuple[Any, ...] = ('close', 'end', 'readable')
 
 
 class PoolCounts(NamedTuple):
@@ -49,17 +47,6 @@ class _Waiter:
         if self.timer is not None:
             self.timer.close()
         self.done(error, sock)
-
-
-class _Kept:
-    """What the pool knows of one connection."""
-
-    __slots__ = ('born', 'idle_since', 'unrest')
-
-    def __init__(self, born: float) -> None:
-        self.born = born
-        self.idle_since = born
-        self.unrest: Any = None
 
 
 @node_names
@@ -103,21 +90,18 @@ class Pool(EventEmitter):
         super().__init__()
         self._connect = check_callable('connect', connect)
         self._size = check_int('size', size, 1, 2**31)
-        self._max_idle = duration('max_idle', max_idle)
-        self._max_age = duration('max_age', max_age)
+        idle, age = duration('max_idle', max_idle), duration('max_age', max_age)
         self._max_waiting = (
             None if max_waiting is None else check_int('max_waiting', max_waiting, 0, 2**31)
         )
         self._connect_timeout = duration('connect_timeout', connect_timeout)
         self._checks = None if check is None else check_callable('check', check)
-        self._kept: dict[Socket, _Kept] = {}
+        self._kept: dict[Socket, Kept] = {}
         self._lent: set[Socket] = set()
-        #: Most recently used last.
-        self._idle: deque[Socket] = deque()
+        self._idle = Idle(self._kept, idle, age, self._discard)
         self._opening: dict[object, Any] = {}
         self._checking: dict[Socket, Any] = {}
         self._waiting: deque[_Waiter] = deque()
-        self._timer: Any = None
         self._closed = False
         self._over = False
         self._ends: list[Any] = []
@@ -205,16 +189,15 @@ class Pool(EventEmitter):
         if sock not in self._lent:
             bad_value('sock', 'a connection that this pool has lent', sock)
         self._lent.discard(sock)
-        kept = self._kept[sock]
         now = _runtime.current().clock()
         if self._closed:
             self._discard(sock, 'closed')
-        elif not reuse or not _is_clean(sock):
+        elif not reuse or not is_clean(sock):
             self._discard(sock, 'broken' if sock.destroyed else 'unclean')
-        elif self._is_old(kept, now):
+        elif self._idle.is_old(sock, now):
             self._discard(sock, 'age')
         else:
-            kept.idle_since = now
+            self._kept[sock].idle_since = now
             self._offer(sock)
         self._serve()
 
@@ -246,16 +229,12 @@ class Pool(EventEmitter):
     def _serve(self) -> None:
         """Set in motion what those who wait need: idle connections first, then new ones."""
         while self._idle and len(self._waiting) > len(self._checking):
-            sock = self._idle.pop()
-            kept = self._kept[sock]
-            self._calm(sock)
-            now = _runtime.current().clock()
-            if not _is_clean(sock):
-                self._discard(sock, 'broken')
-            elif self._is_old(kept, now):
-                self._discard(sock, 'age')
-            elif self._is_stale(kept, now):
-                self._discard(sock, 'idle')
+            sock = self._idle.take()
+            reason = self._idle.outlived(sock, _runtime.current().clock())
+            if not is_clean(sock):
+                reason = 'broken'
+            if reason:
+                self._discard(sock, reason)
             elif self._checks is None:
                 self._lend(sock)
             else:
@@ -297,7 +276,7 @@ class Pool(EventEmitter):
             sock.destroy()
             self._look_for_the_end()
             return
-        self._kept[sock] = _Kept(_runtime.current().clock())
+        self._kept[sock] = Kept(_runtime.current().clock())
         sock.on('error', _ignore)
         sock.once('close', lambda: self._gone(sock))
         self._tell('open', sock)
@@ -305,19 +284,13 @@ class Pool(EventEmitter):
         self._serve()
 
     async def _check(self, sock: Socket, check: Callable[[Socket], Any]) -> None:
-        try:
-            good = check(sock)
-            if inspect.isawaitable(good):
-                good = await within(good, self._connect_timeout, 'check')
-        except Exception:
-            good = False  # whatever it says: the connection is not lent, and 'discard' tells of it
-        self._checked(sock, good is not False)
+        self._checked(sock, await passes(check, sock, self._connect_timeout))
 
     def _checked(self, sock: Socket, good: bool, _: object = None) -> None:
         if sock not in self._checking:
             return
         del self._checking[sock]
-        if self._closed or not good or not _is_clean(sock):
+        if self._closed or not good or not is_clean(sock):
             self._discard(sock, 'closed' if self._closed else 'check')
         else:
             self._offer(sock)
@@ -331,78 +304,13 @@ class Pool(EventEmitter):
         if self._waiting:
             self._lend(sock)
         else:
-            self._rest(sock)
+            self._idle.add(sock)
 
     def _lend(self, sock: Socket) -> None:
         waiter = self._waiting.popleft()
         self._lent.add(sock)
         sock.ref()
         waiter.answer(None, sock)
-
-    # -- those that nobody uses -------------------------------------------------------------------
-
-    def _rest(self, sock: Socket) -> None:
-        """Keep it, without keeping the program; what happens on it ends it."""
-        kept = self._kept[sock]
-        self._idle.append(sock)
-        sock.unref()
-
-        def unrest() -> None:
-            if sock in self._idle:
-                self._idle.remove(sock)
-                self._calm(sock)
-                self._discard(sock, 'broken')
-
-        kept.unrest = unrest
-        for event in _UNREST:
-            sock.on(event, unrest)
-        self._arm()
-
-    def _calm(self, sock: Socket) -> None:
-        kept = self._kept.get(sock)
-        if kept is not None and kept.unrest is not None:
-            for event in _UNREST:
-                sock.off(event, kept.unrest)
-            kept.unrest = None
-
-    def _is_old(self, kept: _Kept, now: float) -> bool:
-        return self._max_age is not None and (now - kept.born) * 1000 >= self._max_age
-
-    def _is_stale(self, kept: _Kept, now: float) -> bool:
-        return self._max_idle is not None and (now - kept.idle_since) * 1000 >= self._max_idle
-
-    def _arm(self) -> None:
-        """One timer for the idle connection that is due first."""
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
-        due: float | None = None
-        for sock in self._idle:
-            kept = self._kept[sock]
-            for since, limit in (
-                (kept.idle_since, self._max_idle),
-                (kept.born, self._max_age),
-            ):
-                if limit is not None and (due is None or since + limit / 1000 < due):
-                    due = since + limit / 1000
-        if due is not None:
-            runtime = _runtime.current()
-            wait = max(1, (due - runtime.clock()) * 1000)
-            self._timer = _timers.Timer(runtime, self._prune, wait, (), False).unref()
-
-    def _prune(self) -> None:
-        self._timer = None
-        now = _runtime.current().clock() + 0.0005
-        for sock in list(self._idle):
-            kept = self._kept[sock]
-            reason = (
-                'age' if self._is_old(kept, now) else 'idle' if self._is_stale(kept, now) else ''
-            )
-            if reason:
-                self._idle.remove(sock)
-                self._calm(sock)
-                self._discard(sock, reason)
-        self._arm()
 
     def _tell(self, *event: Any) -> None:
         # In a tick: what a listener raises must not keep a connection from who waits for it.
@@ -419,9 +327,7 @@ class Pool(EventEmitter):
         """It has closed by itself; who has it finds out."""
         if sock in self._lent:
             return  # counts until it is given back
-        if sock in self._idle:
-            self._idle.remove(sock)
-            self._calm(sock)
+        self._idle.remove(sock)
         self._discard(sock, 'broken')
         self._serve()
         self._look_for_the_end()
@@ -445,18 +351,14 @@ class Pool(EventEmitter):
         if self._closed:
             return self
         self._closed = True
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
+        self._idle.stop()
         while self._waiting:
             self._waiting.popleft().answer(state_error('ERR_POOL_CLOSED'))
         for task in [*self._opening.values(), *self._checking.values()]:
             if task is not None:
                 task.cancel()
         while self._idle:
-            sock = self._idle.pop()
-            self._calm(sock)
-            self._discard(sock, 'closed')
+            self._discard(self._idle.take(), 'closed')
         self._look_for_the_end()
         return self
 
@@ -496,23 +398,6 @@ class Pool(EventEmitter):
 
     if TYPE_CHECKING:  # Node's spellings; see node_names
         waitClosed = wait_closed
-
-
-def _is_clean(sock: Socket) -> bool:
-    return (
-        not sock.destroyed
-        and not sock._r & R_ENDED
-        and sock.writable
-        and not sock.readable_length
-        and not sock.writable_length
-        and not any(map(_is_users, sock.listeners('data')))
-        and not any(map(_is_users, sock.listeners('readable')))
-    )
-
-
-def _is_users(listener: Callable[..., Any]) -> bool:
-    # The reading helpers leave theirs until the next tick.
-    return not is_ours(listener)
 
 
 def _ignore(_: object = None) -> None:
