@@ -3,6 +3,7 @@
 From the bottom up: ``der`` and ``certificate`` read certificates, ``identity`` compares names,
 ``hello`` reads a ClientHello; ``failures`` names errors as Node does; ``context`` turns options
 into ``ssl`` contexts; ``engine`` is one TLS connection between byte strings (``ssl.MemoryBIO``: no
-descriptor, no loop); ``handle`` is that engine as a handle above another one; ``duplex_handle``
-makes a handle of any Duplex; ``socket`` and ``server`` are what users see.
+descriptor, no loop); ``above``, ``outgoing`` and ``handle`` are that engine as a handle above
+another one; ``duplex_handle`` makes a handle of any Duplex; ``known``, ``handshake`` and ``socket``
+are the parts of a TLSSocket, ``server`` is what accepts them.
 """
