@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace._net.attempts import Attempts, interleave
+from tailrace._net.attempt_types import interleave
+from tailrace._net.attempts import Attempts
 from tailrace.errors import AggregateError
 
 from .fake_world import ADDRESSES, Said, World

@@ -18,91 +18,24 @@ that comes back from the call itself is not a "failed attempt" there; in a serie
 is a failed attempt that was never announced, and a bind that fails is only listed in the error.
 
 This file refuses to know sockets, loops, names and event emitters: handles, clock and report are
-given. Listeners run inside the reports and may end everything, so after each one the machine looks
-whether it is over.
+given (``attempt_types.py``). Listeners run inside the reports and may end everything, so after each
+one the machine looks whether it is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from .._addr.ip import is_ip
 from .._handles import DONE, StreamHandle
 from ..errors import NodeOSError, aggregate_error, state_error, system_error
+from .attempt_types import Clock, Report, Target, Waiting
 
-__all__ = ['Attempts', 'Clock', 'Report', 'Target', 'Waiting', 'interleave']
-
-#: Address and family (4 or 6); for a Unix path family is 0.
-Target = tuple[str, int]
+__all__ = ['Attempts']
 
 #: Codes of a path that is too long: reported at once, not as a failed attempt.
 _BAD_PATH = ('EINVAL', 'ENAMETOOLONG')
-
-
-class Waiting(Protocol):
-    """Something that will be called later, unless closed."""
-
-    def close(self) -> object:
-        """Do not call it."""
-
-
-class Clock(Protocol):
-    """Time, as far as the machine needs it. What waits keeps the program alive."""
-
-    def call_later(self, ms: float, fn: Callable[[], object]) -> Waiting:
-        """Call ``fn`` once, ``ms`` milliseconds from now."""
-        ...
-
-    def soon(self, fn: Callable[[], object]) -> Waiting:
-        """Call ``fn`` once, from the loop, not inside this call."""
-        ...
-
-    def tick(self, fn: Callable[[], object]) -> None:
-        """Call ``fn`` at the end of the current callback."""
-
-
-class Report(Protocol):
-    """Who is told. For a Unix path ``port`` and ``family`` are None."""
-
-    def attempting(self, address: str, port: int | None, family: int | None) -> object:
-        """'connectionAttempt'."""
-
-    def failed(
-        self, address: str, port: int | None, family: int | None, error: Exception
-    ) -> object:
-        """'connectionAttemptFailed'."""
-
-    def timed_out(self, address: str, port: int | None, family: int | None) -> object:
-        """'connectionAttemptTimeout'."""
-
-    def connected(self, handle: StreamHandle) -> object:
-        """The end: ``handle`` is connected and now belongs to the listener."""
-
-    def gave_up(self, error: Exception) -> object:
-        """The end: nothing connected."""
-
-    def refuse(self, address: str, family: int) -> Exception | None:
-        """ERR_IP_BLOCKED if the block list has the address."""
-        ...
-
-
-def interleave(answers: Sequence[Target]) -> list[Target]:
-    """The order of attempts: the first answer's family first, then alternating.
-
-    Each address is taken once; the order within a family is kept (so what the system's RFC 6724
-    sorting prefers comes first).
-    """
-    if not answers:
-        return []
-    first = answers[0][1]
-    seen = list(dict.fromkeys(answers))
-    ours = [one for one in seen if one[1] == first]
-    others = [one for one in seen if one[1] != first]
-    out: list[Target] = []
-    for at in range(max(len(ours), len(others))):
-        out += ours[at : at + 1] + others[at : at + 1]
-    return out
 
 
 class _Attempt:

@@ -37,7 +37,8 @@ from ..errors import (
     system_error,
 )
 from . import defaults
-from .attempts import Attempts, Clock, Report, Target, interleave
+from .attempt_types import Clock, Report, Target, interleave
+from .attempts import Attempts
 
 __all__ = ['PLAN_OPTIONS', 'ConnectReport', 'Connecting', 'Plan', 'check_plan']
 
