@@ -1,26 +1,23 @@
-"""Python's own ways to serve: coroutine handlers, ``async for``, graceful shutdown.
+"""Python's own ways to serve: ``async for``, waiting for the end, graceful shutdown.
 
-What a server does with the connections that it has accepted, beyond emitting 'connection'. It
-refuses to know how they are accepted (``server.py``) and where it listens (``listening.py``).
+What a server does with the connections that it has accepted, beyond emitting 'connection' and
+running coroutine handlers (``handling.py``). It refuses to know how they are accepted
+(``server.py``) and where it listens (``listening.py``).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .. import _runtime, _timers
 from .._collected import collected_of
 from .._names import node_names
-from .._stream.stream import Stream
 from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
 from ..errors import state_error
-from .counting import Counting
-from .failing import GONE, is_ours, leaves
 from .guarded import LOOPS
-from .leaving import LINGER, Leavers, has_ended, is_left
+from .handling import Handlers
 
 if TYPE_CHECKING:
     from .listening import Listening
@@ -30,11 +27,8 @@ __all__ = ['Connections', 'Serving']
 
 
 @node_names
-class Serving(Counting):
+class Serving(Handlers):
     """The part of :class:`Server` that deals with coroutines; not used by itself."""
-
-    #: The event whose listeners are the handlers of connections.
-    _served: str = 'connection'
 
     if TYPE_CHECKING:
         _pending: set[Listening]
@@ -48,77 +42,13 @@ class Serving(Counting):
         def _listener_failed(self, sock: Socket, error: Exception) -> None: ...
 
     def _init_serving(self) -> None:
-        #: The open connections in their order, and whether a listener or loop was told of it.
-        self._sockets: dict[Socket, bool] = {}
-        #: The tasks of coroutine handlers.
-        self._handlers: set[Any] = set()
-        #: Their runs for connections of our own, until those are closed.
-        self._handlings: dict[Socket, list[Handling]] = {}
-        #: The connection that is being announced.
-        self._announced: Any = None
+        self._init_handlers()
         self._arrivals: Arrivals | None = None
-        #: ms
-        self.linger: int | float = LINGER
-        #: Connections whose handler is done with them.
-        self._leavers: Leavers | None = None
-        #: Connections whose handler waits in wait_closed().
-        self._waited_for: set[Socket] = set()
-
-    def _leave(self, sock: Socket) -> None:
-        """Nobody in the program will end this connection."""
-        if self._leavers is None:
-            self._leavers = Leavers(self)
-        self._leavers.add(sock)
-
-    def _handler_waits(self, sock: Socket) -> bool:
-        """A task begins to wait in ``wait_closed()``: whether it is a handler of the connection.
-
-        If so it is released as soon as program or peer have ended it.
-        """
-        task = _runtime.current_task()
-        if task is None or all(run._task is not task for run in self._handlings.get(sock, ())):
-            return False
-        self._waited_for.add(sock)
-        self._has_ended(sock)
-        return True
-
-    def _has_ended(self, sock: Socket) -> None:
-        """Its handler waits in ``wait_closed()``; has it ended, and nobody reads?"""
-        if has_ended(sock) and is_left(sock):
-            self._leave(sock)
-
-    def _connection_gone(self, sock: Socket) -> None:
-        """'close' of a connection is emitted now."""
-        for handling in self._handlings.pop(sock, ()):
-            handling._closed()
 
     def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
         super()._add(event, function, once, first)
         if event == self._served and self._arrivals is not None:
             self._arrivals.hold_back()
-
-    # -- coroutine handlers -----------------------------------------------------------------------
-
-    def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-        if event != self._served:
-            return super()._starter(event, function)
-
-        def start(*args: Any) -> None:
-            sock = args[0] if args else self._announced
-            if isinstance(sock, Stream):
-                Handling(self, sock, function(*args))
-            else:
-                # Somebody emits 'connection' by hand, with something else.
-                _runtime.spawn(function(*args), lambda e: self._rejected(e, event, args))
-
-        return start
-
-    def _returned(self, event: Any, coroutine: Any, args: tuple[Any, ...]) -> None:
-        sock = args[0] if args else self._announced
-        if event == self._served and isinstance(sock, Stream):
-            Handling(self, sock, coroutine)
-        else:
-            super()._returned(event, coroutine, args)
 
     # -- async for --------------------------------------------------------------------------------
 
@@ -213,106 +143,10 @@ class Serving(Counting):
         except Exception as error:
             self._listener_failed(sock, error)
 
-    async def _handlers_done(self) -> None:
-        me = _runtime.current_task()
-        while left := [task for task in self._handlers if task is not me]:
-            future = _runtime.new_future()
-
-            def done(_: Any, future: Any = future) -> None:
-                if not future.done():
-                    future.set_result(None)
-
-            left[0].add_done_callback(done)
-            try:
-                await future
-            finally:
-                left[0].remove_done_callback(done)
-
     if TYPE_CHECKING:  # Node's spellings; see node_names
         serveForever = serve_forever
         waitClosed = wait_closed
         closeAll = close_all
-
-
-class Handling:
-    """One run of a coroutine handler for one connection.
-
-    The task is cancelled when the connection has been closed and the handler is still running two
-    turns of the loop later: what it awaited of the socket has told it by then, and a handler that
-    ends with the connection is not disturbed. When the handler returns and leaves nothing behind by
-    which the connection could go on (a listener, a pipe, a task that reads), the connection is
-    ended and closed (``leaving.py``). When it fails, the socket is destroyed with its error, which
-    thereby goes to the socket's 'error' listeners; where there is none, the server's ``on_error``
-    says what happens (``failing.py``). That the connection broke while the handler used it is
-    reported once; that the program itself destroyed it is no news. A handler that somebody else
-    cancels leaves no connection behind.
-    """
-
-    __slots__ = ('_server', '_sock', '_task')
-
-    def __init__(self, server: Serving, sock: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._server = server
-        self._sock = sock
-        self._task = _runtime.spawn(coroutine, self._failed)
-        if getattr(sock, '_server', None) is server:
-            # Not as a listener, which remove_all_listeners() would take away.
-            server._handlings.setdefault(sock, []).append(self)
-        else:
-            sock.on('close', self._closed)
-        server._handlers.add(self._task)
-        self._task.add_done_callback(self._done)
-
-    def _closed(self) -> None:
-        runtime = _runtime.current()
-        _timers.soon(runtime, _timers.soon, runtime, self._cancel)
-
-    def _cancel(self) -> None:
-        if not self._task.done():
-            self._task.cancel()
-
-    def _done(self, _: Any) -> None:
-        server, sock = self._server, self._sock
-        server._handlers.discard(self._task)
-        if self in (runs := server._handlings.get(sock, [])):
-            runs.remove(self)
-            if not runs:
-                del server._handlings[sock]
-        sock.off('close', self._closed)
-        if sock.destroyed:
-            return
-        if self._task.cancelled():
-            sock.destroy()
-        elif (
-            server._arrivals is None
-            and sock not in server._handlings
-            and getattr(sock, '_server', None) is server
-            and sock._handle is not None
-            and is_left(sock)
-        ):
-            server._leave(sock)
-
-    def _failed(self, error: Exception) -> None:
-        server, sock = self._server, self._sock
-        policy = server._policy()
-        heard = not all(map(is_ours, sock.listeners('error')))
-        if not sock.destroyed:
-            if heard or policy == 'raise':
-                sock.destroy(error)
-            else:
-                server._connection_failed(sock, error)
-            return
-        causes = [one for one in leaves(error) if getattr(one, 'code', None) not in GONE]
-        if causes and all(one is sock.errored for one in causes):
-            # The connection broke under a handler that did not catch it: news, but no reason to
-            # end a program that serves others. ECANCELED: the program itself destroyed it.
-            if heard or getattr(causes[0], 'code', None) == 'ECANCELED':
-                return
-            if policy == 'raise':
-                _runtime.current().report(cast('Exception', causes[0]), sock)
-            else:
-                server._report(sock, causes[0], policy)
-        elif causes and not server._connection_failed(sock, error):
-            raise error
 
 
 class Arrivals:
