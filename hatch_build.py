@@ -67,6 +67,8 @@ MODULES = (
     '_handles/tcp',
     '_handles/pipe',
     '_handles/listen',
+    '_handles/listen_pipe',
+    '_handles/listen_tcp',
     '_handles/fdpass',
     '_handles/proxied',
     '_net/limiter',

@@ -13,7 +13,7 @@ import textwrap
 
 import pytest
 
-from tailrace._handles import DONE, PENDING, listen, make
+from tailrace._handles import DONE, PENDING, listen, listen_tcp, make
 from tailrace._handles.pipe import path_bytes
 from tailrace._handles.tcp import ip_sockaddr
 from tailrace._runtime import current
@@ -432,13 +432,13 @@ def test_ls16_pf03_v6only_is_explicit(run, only):
 @pytest.mark.interpreted
 def test_ls17_am13_reuse_port(run, monkeypatch):
     async def main():
-        if listen._REUSE_PORT >= 0:
+        if listen_tcp._REUSE_PORT >= 0:
             one, two = make.tcp_listener(current()), make.tcp_listener(current())
             assert one.bind('127.0.0.1', 0, 4, False, True) == DONE
             assert two.bind(*one.get_sock_name()[:2], 4, False, True) == DONE
             assert (one.listen(5), two.listen(5)) == (DONE, DONE)
             await closed(one, two)
-        monkeypatch.setattr(listen, '_REUSE_PORT', -1)
+        monkeypatch.setattr(listen_tcp, '_REUSE_PORT', -1)
         three = make.tcp_listener(current())
         assert three.bind('127.0.0.1', 0, 4, False, True) == errno.ENOTSUP
 

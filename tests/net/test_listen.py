@@ -879,7 +879,7 @@ def test_ls25_pf03_one_dual_stack_socket(run: Any) -> None:
 
 @pytest.mark.parametrize('code', ['EAFNOSUPPORT', 'EADDRNOTAVAIL'])
 def test_ls25_am10_without_ipv6_it_is_ipv4(run: Any, monkeypatch: Any, code: str) -> None:
-    from tailrace._handles.listen import TcpListener
+    from tailrace._handles.listen_tcp import TcpListener
 
     real = TcpListener.bind
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import _runtime, _timers
 from .._handles import DONE
 from .._handles.engine import engine_of
-from .._handles.listen import Listener, PipeListener, TcpListener
+from .._handles.listen import Listener
+from .._handles.listen_pipe import PipeListener
+from .._handles.listen_tcp import TcpListener
 from .._handles.make import pipe, tcp
 from .._handles.reading import RawSocket
 

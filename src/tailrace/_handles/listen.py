@@ -1,14 +1,13 @@
-"""Listening: bind, accept, and what to do when there is no descriptor for a connection.
+"""Listening: accept, and what to do when there is no descriptor for a connection.
 
 This file refuses to know what is done with a connection: it hands over an open handle that does
-not read yet. The dual-stack rule (try ``::``, then ``0.0.0.0``) is its caller's.
+not read yet; and how an address is bound (``listen_tcp.py``, ``listen_pipe.py``).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,15 +16,14 @@ from typing import Any, Final
 from .._compiled import mypyc_attr
 from .._runtime import Runtime
 from .._timers import Timer
-from . import DONE, SocketAddressInfo
+from . import DONE
 from .calls import accept
 from .engine import READ, Engine, Watched, engine_of
-from .pipe import AF_UNIX, Pipe, path_bytes, path_text
 from .reading import RawSocket, code_of, ignore
 from .stream import Stream
-from .tcp import Tcp, address_info, ip_sockaddr, new_socket, take_socket, text_of
+from .tcp import take_socket
 
-__all__ = ['Listener', 'PipeListener', 'TcpListener']
+__all__ = ['Listener']
 
 # Kept: when the last objects go, the module sys has lost its names, and a compiled function that
 # fails then takes the interpreter with it.
@@ -62,20 +60,7 @@ _NEXT: Final = frozenset(
     if hasattr(errno, name)
 )
 # No descriptor: of the process (EMFILE), of the system (ENFILE).
-_INHERITS: Final[Any] = sys.platform == 'linux'
 _NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
-
-# AM-13: where the option spreads connections. macOS has it too, but gives all to the last one.
-_REUSE_PORT: Final = int(
-    getattr(socket, 'SO_REUSEPORT', -1)
-    if sys.platform.startswith(('linux', 'freebsd', 'dragonfly', 'sunos', 'aix'))
-    else -1
-)
-
-
-# linux/tcp.h, struct tcp_info: eight bytes, then rto, ato, snd_mss, rcv_mss, unacked.
-_TCP_INFO: Final = int(getattr(socket, 'TCP_INFO', -1)) if sys.platform == 'linux' else -1
-_UNACKED: Final = 24
 
 
 def _open_spare() -> int:
@@ -310,174 +295,3 @@ class Listener(Watched):
         self._sock = found
         self.fd = fd
         return DONE
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class TcpListener(Listener):
-    """Listens on TCP."""
-
-    __slots__ = ()
-
-    kind: str = 'tcp'
-
-    def _new_stream(self) -> Stream:
-        return Tcp(self.runtime)
-
-    def _make(self, family: int) -> Any:
-        """The socket object to bind; see ``prepared.py``."""
-        return new_socket(family)
-
-    def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:
-        if reuse_port and _REUSE_PORT < 0:
-            return errno.ENOTSUP
-        sockaddr = ip_sockaddr(address, port, family)
-        if sockaddr is None or self._sock is not None:
-            return errno.EINVAL
-        try:
-            sock = self._make(socket.AF_INET6 if family == 6 else socket.AF_INET)
-        except OSError as error:
-            return code_of(error)
-        try:
-            if os.name != 'nt':  # PF-01: there the option lets others steal the port
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == 6:  # PF-03: systems differ in the default
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(ipv6_only))
-            if reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, _REUSE_PORT, 1)
-            sock.bind(sockaddr)
-        except OSError as error:
-            sock.close()
-            return code_of(error)
-        self._sock = sock
-        self.fd = sock.fileno()
-        return DONE
-
-    def bind_path(self, path: str) -> int:
-        return errno.EINVAL
-
-    def chmod(self, bits: int) -> int:
-        return errno.ENOTSUP
-
-    def open(self, fd: int) -> int:
-        return self._take(fd, (socket.AF_INET, socket.AF_INET6))
-
-    def hand_down_no_delay(self, enable: bool) -> bool:
-        # Linux: an accepted socket has the option of the listening one. It saves the most frequent
-        # system call of a short connection after accept, recv and send.
-        if self._sock is None or not _INHERITS:
-            return False
-        try:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(enable))
-        except OSError:
-            return False
-        return True
-
-    def waiting(self) -> int:
-        # tcp_diag of Linux: tcpi_unacked of a listening socket is the length of its accept queue.
-        if self._sock is None or _TCP_INFO < 0:
-            return -1
-        try:
-            info = bytes(self._sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _UNACKED + 4))
-        except OSError:
-            return -1
-        return int.from_bytes(info[_UNACKED:], sys.byteorder) if len(info) == _UNACKED + 4 else -1
-
-    def get_sock_name(self) -> SocketAddressInfo | None:
-        if self._sock is None:
-            return None
-        try:
-            return address_info(self._sock.getsockname())
-        except OSError:
-            return None
-
-    def describe(self) -> tuple[str, str]:
-        return 'server', text_of(self.get_sock_name())
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class PipeListener(Listener):
-    """Listens on a Unix-domain socket; removes the file that it made, and no other."""
-
-    __slots__ = ('_file',)
-
-    kind: str = 'pipe'
-
-    def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime)
-        #: What bind made: absolute path (the working directory may change), device, inode, and the
-        #: process: a forked child that closes its copy must not remove the file.
-        self._file: tuple[bytes, int, int, int] | None = None
-
-    def _new_stream(self) -> Stream:
-        return Pipe(self.runtime)
-
-    def bind(self, address: str, port: int, family: int, ipv6_only: bool, reuse_port: bool) -> int:
-        return errno.EINVAL
-
-    def bind_path(self, path: str) -> int:
-        encoded = path_bytes(path)
-        if encoded is None or self._sock is not None:
-            return errno.EINVAL
-        if AF_UNIX < 0:
-            return errno.ENOTSUP
-        try:
-            sock = new_socket(AF_UNIX)
-        except OSError as error:
-            return code_of(error)
-        try:
-            sock.bind(encoded)
-        except OSError as error:
-            sock.close()
-            return code_of(error)
-        self._sock = sock
-        self.fd = sock.fileno()
-        if encoded[0]:
-            try:
-                status = os.lstat(encoded)
-                full = os.path.abspath(encoded)
-            except OSError:
-                pass  # replaced or removed within this moment: not ours any more
-            else:
-                self._file = (full, status.st_dev, status.st_ino, os.getpid())
-        return DONE
-
-    def chmod(self, bits: int) -> int:
-        if self._file is None:
-            return errno.EINVAL
-        path = self._file[0]
-        try:
-            os.chmod(path, bits)
-        except OSError as error:
-            return code_of(error)
-        return DONE
-
-    def open(self, fd: int) -> int:
-        return self._take(fd, (AF_UNIX,))
-
-    def get_sock_name(self) -> str | None:
-        if self._sock is None:
-            return None
-        try:
-            return path_text(self._sock.getsockname())
-        except OSError:
-            return None
-
-    def describe(self) -> tuple[str, str]:
-        return 'server', self.get_sock_name() or ''
-
-    def _release(self) -> None:
-        """Remove the file, then close: so that no newer server's file is met."""
-        self.remove_file()
-        super()._release()
-
-    def remove_file(self) -> None:
-        """Remove what bind made, if it is still there."""
-        file, self._file = self._file, None
-        if file is not None:
-            path, device, inode, process = file
-            try:
-                status = os.lstat(path)
-                if (status.st_dev, status.st_ino, os.getpid()) == (device, inode, process):
-                    os.unlink(path)
-            except OSError:
-                pass  # gone already, or not ours to remove (EACCES)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from .._runtime import Runtime
 from . import DONE, ListenHandle, StreamHandle
 from .fdpass import FdPipe
-from .listen import PipeListener, TcpListener
+from .listen_pipe import PipeListener
+from .listen_tcp import TcpListener
 from .pipe import AF_UNIX, Pipe
 from .reading import RawSocket, code_of
 from .tcp import Tcp

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._compiled import mypyc_attr
 from .._runtime import Runtime
-from .listen import TcpListener
+from .listen_tcp import TcpListener
 from .tcp import Tcp, new_socket
 
 __all__ = ['Early', 'PreparedListener', 'PreparedTcp']
