@@ -30,12 +30,13 @@ CHECKS: dict[str, tuple[Callable[..., Any], int]] = {
 }
 
 
-def play(name: str, short: bool, loop: str) -> Figures:
+def play(name: str, short: bool, loop: str, count: int | None = None) -> Figures:
     """One check, here."""
     check, few = CHECKS[name]
 
     async def main() -> Figures:
-        figures: Figures = await (check(few) if short else check())
+        size = few if short else count
+        figures: Figures = await (check() if size is None else check(size))
         return figures
 
     factory = None
@@ -62,12 +63,13 @@ def main() -> int:
     parser.add_argument('names', nargs='*', help='default: all')
     parser.add_argument('--short', action='store_true', help='seconds instead of minutes')
     parser.add_argument('--loop', choices=('asyncio', 'uvloop'), default='asyncio')
+    parser.add_argument('--count', type=int, help=argparse.SUPPRESS)
     parser.add_argument('--here', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if unknown := set(args.names) - CHECKS.keys():
         parser.error(f'no such check: {min(unknown)}; there are {", ".join(CHECKS)}')
     if args.here:
-        print(json.dumps(play(args.names[0], args.short, args.loop)))
+        print(json.dumps(play(args.names[0], args.short, args.loop, args.count)))
         return 0
     failed = 0
     print('| check | figures | seconds |\n|---|---|---|')

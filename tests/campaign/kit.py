@@ -92,8 +92,10 @@ async def client(mode: str, port: int, count: int) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def serving(handler: Callable[[Socket], Any], **options: Any) -> AsyncIterator[Server]:
-    server = await net.create_server(handler, **options).listen(0, '127.0.0.1', backlog=4096)
+async def serving(
+    handler: Callable[[Socket], Any], host: str = '127.0.0.1', **options: Any
+) -> AsyncIterator[Server]:
+    server = await net.create_server(handler, **options).listen(0, host, backlog=4096)
     try:
         yield server
     finally:
