@@ -15,7 +15,13 @@ from .campaign.__main__ import CHECKS, command, environment
 from .campaign.kit import ROOT
 
 #: Too long for every run, even with a small count; the command's own `--short` has them.
-LONG = {'garbage on the channel', 'a worker that never answers', 'killed workers', 'exits'}
+LONG = {
+    'a fleet',
+    'garbage on the channel',
+    'a worker that never answers',
+    'killed workers',
+    'exits',
+}
 
 PAGE = ROOT / 'docs' / 'reliability.md'
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import tailrace
 
-from . import connections, processes, programs
+from . import connections, fleet, processes, programs
 from .kit import ROOT, Figures
 
 #: Name → (coroutine function of a count, the count of a short run).
@@ -27,6 +27,7 @@ CHECKS: dict[str, tuple[Callable[..., Any], int]] = {
     **connections.CHECKS,
     **processes.CHECKS,
     **programs.CHECKS,
+    **fleet.CHECKS,
 }
 
 
