@@ -105,7 +105,7 @@ def circumstances(result: dict[str, Any]) -> str:
     with_versions = [f'{name} {versions[name]}' for name in names if name in versions]
     return (
         f'{result["when"][:10]}  ·  {result["processor"]}, Linux {result["kernel"]}  ·  '
-        f'CPython {result["python"]}, {", ".join(with_versions)}\n'
+        f'CPython {result["python"]},\n{", ".join(with_versions)}\n'
         f'bars: medians of {result["rounds"]} interleaved rounds of {result["duration_ms"]} ms, '
         'lines: least and greatest; server and generator on a core each'
     )
@@ -119,19 +119,19 @@ def figure(result: dict[str, Any], names: list[str]) -> Any:
     matplotlib.rcParams['font.family'] = 'DejaVu Sans'
     from matplotlib import pyplot
 
-    columns = 1 if len(names) == 1 else 2
+    columns = 1  # as wide as a column of text: it is scaled down or cut off otherwise
     lines = [names[start : start + columns] for start in range(0, len(names), columns)]
     slots = [max(len(bars(result['rows'][name])) for name in line) for line in lines]
     heights = [count + 3.4 for count in slots]
     sheet, grid = pyplot.subplots(
         len(lines),
         columns,
-        figsize=(6.1 * columns, 0.245 * sum(heights) + 0.9),
+        figsize=(7.2 * columns, 0.245 * sum(heights) + 0.9),
         gridspec_kw={'height_ratios': heights},
         squeeze=False,
         layout='constrained',
     )
-    foot = 0.45 / sheet.get_figheight()
+    foot = 0.62 / sheet.get_figheight()
     sheet.get_layout_engine().set(h_pad=0.14, w_pad=0.14, rect=(0, foot, 1, 1 - foot))
     for line, count, axes in zip(lines, slots, grid, strict=True):
         for index, one in enumerate(axes):

@@ -124,8 +124,25 @@ def write_generated(app: Any) -> None:
             target.write_text(text, 'utf-8')
 
 
+def without_overloads() -> None:
+    """Show one signature for each function: its text tells the forms, types have the overloads.
+
+    Six signatures for ``connect`` filled a screen before the first sentence.
+    """
+    from sphinx.pycode import ModuleAnalyzer
+
+    analyze = ModuleAnalyzer.analyze
+
+    def analyze_and_forget(self: Any) -> None:
+        analyze(self)
+        self.overloads = {}
+
+    ModuleAnalyzer.analyze = analyze_and_forget
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    without_overloads()
     app.connect('builder-inited', write_generated)
     app.connect('autodoc-process-docstring', node_spelling)
     app.connect('autodoc-skip-member', skip)

@@ -1,16 +1,17 @@
-"""Draws the diagrams of the design page from the tables of states and of layers, as SVG.
+"""Draws the pictures of the documentation from the tables of states and of layers, as SVG.
 
     python docs/diagrams.py            writes docs/images/*.svg
 
 The tables are the package's (``_stream/transitions.py``) and its tests' (``tests/layers.py``);
-here is only where a state stands on paper and which way an arrow bends. No library and no font
-metrics take part, so the same tables give the same bytes everywhere, and a test compares them. An
-arrow without a place here is an error, so that a new row of a table cannot be forgotten.
+here is only where a state stands on paper and which way an arrow bends. A test compares the files
+with what is drawn. An arrow without a place here is an error, so that a new row of a table cannot
+be forgotten. What has no table but explains is in ``sketches.py``.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,12 @@ from tailrace._stream import transitions
 from tailrace._stream.transitions import Machine, Move, State
 
 HERE = Path(__file__).resolve().parent
+if str(HERE) not in sys.path:
+    sys.path.append(str(HERE))
+
+import sketches  # noqa: E402
+from paper import box, head, line, number, words  # noqa: E402
+
 WIDTH, HEIGHT = 190, 58
 
 #: Where a socket stands for its user: ``ready_state`` (SK-51). Not bits, so the table is here.
@@ -145,23 +152,6 @@ LAYOUT: dict[str, tuple[tuple[int, int], dict[str, Place], dict[tuple[str, str],
     ),
 }
 
-STYLE = """
-  .paper { fill: #ffffff; stroke: #d5dbe3 }
-  .state { fill: #eef4ff; stroke: #3b6cb7; stroke-width: 1.5 }
-  .way { fill: none; stroke: #4a5565; stroke-width: 1.5; marker-end: url(#tip) }
-  text { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; font-size: 13px; fill: #1d2733 }
-  .name { font-weight: bold; font-size: 15px; text-anchor: middle }
-  .about { font-size: 12px; fill: #52606f; text-anchor: middle }
-  .units { font-weight: bold; font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace }
-  .aim { fill: #52606f }
-  .says { fill: #a8480b; font-style: italic }
-"""
-
-
-def number(value: float) -> str:
-    """A coordinate, written alike everywhere."""
-    return f'{value:.1f}'.rstrip('0').rstrip('.')
-
 
 def point(place: Place, where: tuple[str, float]) -> tuple[float, float, int, int]:
     """A point on the edge of a state, and the direction in which an arrow leaves it."""
@@ -191,25 +181,11 @@ def label(moves: list[Move], way: Way) -> Iterator[str]:
     lines = [('', ', '.join(move.cause for move in moves))]
     says = sorted({move.says for move in moves if move.says})
     lines += [('says', ' '.join(repr(word) for word in says[0].split(', ')))] if says else []
-    for line, (kind, text) in enumerate(lines):
+    for at, (kind, text) in enumerate(lines):
         yield (
-            f'<text class="{kind or "cause"}" x="{x}" y="{y + 16 * line}" '
+            f'<text class="{kind or "cause"}" x="{x}" y="{y + 16 * at}" '
             f'text-anchor="{way.align}">{escape(text)}</text>'
         )
-
-
-def head(width: int, height: int, title: str) -> list[str]:
-    """The beginning of every picture."""
-    return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img">',
-        f'<title>{escape(title)}</title>',
-        f'<style>{STYLE}</style>',
-        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
-        'markerHeight="8" orient="auto"><path d="M 0 0 L 10 5 L 0 10 z" fill="#4a5565"/>'
-        '</marker></defs>',
-        f'<rect class="paper" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="10"/>',
-    ]
 
 
 def draw(machine: Machine) -> str:
@@ -263,50 +239,31 @@ def rows_of(words: Iterable[str], limit: int) -> list[str]:
 
 
 def refusals(table: ModuleType, units: Sequence[str]) -> Iterator[str]:
-    """What the units of a layer refuse to know, one text for each unit that refuses something."""
+    """What the units of a layer refuse to know, in lines."""
     for unit in units:
         if refused := table.REFUSES.get(unit):
             first, *rest = sorted(refused)
             whose = 'refuses' if len(units) == 1 else f'{unit} refuses'
-            yield from rows_of([f'{whose} {first}', *rest], 42)
+            yield from rows_of([f'{whose} {first}', *rest], 84)
 
 
 def draw_layers(table: ModuleType) -> str:
     """The layers from the top down: units, business, and what they refuse to know."""
-    width, left, middle, gap = 920, 20, 600, 22
+    width, left, gap = 640, 20, 18
     y = 20
     body = []
     for layer in table.LAYERS:
         names = [unit for unit in layer.units if unit not in ('__init__', '__main__')]
-        rows = rows_of(names, 62)
-        refused = list(refusals(table, layer.units))
-        lines = max(len(rows) + 1, len(refused))
-        height = 18 * lines + 20
-        top = y + height / 2 - 9 * (len(rows) + 1) + 13
+        rows = [('units', row) for row in rows_of(names, 68)]
+        rows.append(('aim', layer.about))
+        rows += [('says', row) for row in refusals(table, layer.units)]
+        height = 18 * len(rows) + 16
         if body:
-            body.append(
-                f'<path class="way" d="M {left + 300} {number(y - gap)} '
-                f'L {left + 300} {number(y)}"/>'
-            )
-        body.append(
-            f'<rect class="state" x="{left}" y="{y}" width="{middle - left - 20}" '
-            f'height="{height}" rx="12"/>'
-        )
-        for at, row in enumerate(rows):
-            body.append(
-                f'<text class="units" x="{left + 16}" y="{number(top + 18 * at)}">'
-                f'{escape(row)}</text>'
-            )
-        body.append(
-            f'<text class="aim" x="{left + 16}" y="{number(top + 18 * len(rows))}">'
-            f'{escape(layer.about)}</text>'
-        )
-        start = y + height / 2 - 9 * len(refused) + 13
-        for at, row in enumerate(refused):
-            body.append(
-                f'<text class="says" x="{middle}" y="{number(start + 18 * at)}">'
-                f'{escape(row)}</text>'
-            )
+            body.append(line('way', [(width / 2, y - gap), (width / 2, y)]))
+        body.append(box('state', left, y, width - 2 * left, height))
+        body += [
+            words(kind, left + 16, y + 22 + 18 * at, row) for at, (kind, row) in enumerate(rows)
+        ]
         y += height + gap
     y -= gap - 20
     title = 'From the top down: ' + '; '.join(', '.join(layer.units) for layer in table.LAYERS)
@@ -314,9 +271,14 @@ def draw_layers(table: ModuleType) -> str:
 
 
 def pictures() -> dict[str, str]:
-    """File name to SVG: all machines, and the layers."""
+    """File name to SVG: all machines, the layers, and what explains."""
     machines = {f'{m.name}.svg': draw(m) for m in (*transitions.MACHINES, READY)}
-    return {**machines, 'layers.svg': draw_layers(layer_table())}
+    return {
+        **machines,
+        'layers.svg': draw_layers(layer_table()),
+        'overview.svg': sketches.draw_overview(),
+        'attempts.svg': sketches.draw_attempts(),
+    }
 
 
 if __name__ == '__main__':

@@ -18,6 +18,9 @@ import pytest
 
 from tailrace import _names
 
+#: Sphinx builds all pages: 20 s of processor time, and many times that on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = (
     *('tailrace', 'tailrace.net', 'tailrace.stream', 'tailrace.events', 'tailrace.dns'),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from tailrace.errors import AggregateError
 
 from .fake_world import ADDRESSES, Said, World
 from .situations import SITUATIONS
+
+DOCS = Path(__file__).resolve().parent.parent.parent / 'docs'
 
 
 def make(
@@ -55,6 +60,29 @@ def test_af04_af05_who_is_tried_when(
     else:
         # A black hole that nobody ends: the kernel has not given up yet.
         assert world.open_names == ['a']
+
+
+def test_the_picture_of_attempts_shows_what_happens() -> None:
+    """The table of docs/sketches.py, played on a network that does what the picture says."""
+    sys.path.append(str(DOCS))
+    try:
+        sketches = importlib.import_module('sketches')
+    finally:
+        sys.path.remove(str(DOCS))
+    names = {address: name for name, (address, _) in ADDRESSES.items()}
+    world = World({'x': 'hole', 'a': 'ECONNREFUSED 30', 'y': 'ok 40'})
+    make(world, Said(world, ''), 'xay', timeout=sketches.DELAY).start()
+    world.run()
+    said = {
+        'connectionAttemptTimeout': 'timeout {}',
+        'connectionAttemptFailed': 'failed {} ECONNREFUSED',
+        'connect': 'connected {}',
+    }
+    expected = []
+    for one in sketches.ATTEMPTS:
+        name = names[one.address]
+        expected += [f'{one.start} try {name}', f'{one.end} {said[one.event].format(name)}']
+    assert world.log == expected
 
 
 def test_there_are_15_situations_of_each_mode() -> None:
