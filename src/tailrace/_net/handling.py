@@ -1,7 +1,7 @@
-"""Coroutine handlers: a task for each connection, and what becomes of both.
+"""How a connection comes to its handlers, and what becomes of it when they return or fail.
 
-It refuses to know how connections are accepted and announced (``server.py``), and other ways to
-serve them (``serving.py``).
+A plain handler is called, a coroutine function runs as a task. It refuses to know how connections
+are accepted (``server.py``), and other ways to serve them (``serving.py``).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _runtime, _timers
-from .._names import node_names
+from .._names import Record, node_names
 from .._stream.stream import Stream
-from .counting import Counting
 from .failing import GONE, is_ours, leaves
 from .leaving import LINGER, Leavers, has_ended, is_left
+from .population import Population
 
 if TYPE_CHECKING:
     from .socket import Socket
@@ -23,8 +23,8 @@ __all__ = ['Handlers', 'Handling']
 
 
 @node_names
-class Handlers(Counting):
-    """The part of :class:`Server` that runs coroutine handlers; not used by itself."""
+class Handlers(Population):
+    """The part of :class:`Server` that calls and runs handlers; not used by itself."""
 
     #: The event whose listeners are the handlers of connections.
     _served: str = 'connection'
@@ -46,6 +46,66 @@ class Handlers(Counting):
         self._leavers: Leavers | None = None
         #: Connections whose handler waits in wait_closed().
         self._waited_for: set[Socket] = set()
+
+    # -- announcing -------------------------------------------------------------------------------
+
+    def _present(self, sock: Socket, event: str) -> None:
+        """A connection is ready for the program."""
+        self._sockets[sock] = event in self._events or self._arrivals is not None
+        if self._arrivals is not None:
+            self._arrivals.offer(sock)
+        self._emit_arrival(event, sock)
+
+    def _emit_arrival(self, event: str, sock: Socket) -> None:
+        self._announced = sock
+        try:
+            self.emit(event, sock)
+        except Exception as error:
+            self._listener_failed(sock, error)
+        self._announced = None
+
+    def _listener_failed(self, sock: Socket, error: Exception) -> None:
+        """A plain handler of the connection has raised."""
+        runtime = _runtime.current()
+        if self._as_node(runtime):
+            runtime.die(error)
+        elif not self._connection_failed(sock, error):
+            runtime.uncaught(error, sock)
+
+    def _as_node(self, runtime: _runtime.Runtime) -> bool:
+        """Whether what a plain listener of this server raises ends the program.
+
+        A listener that was added with on(), in a program that tailrace.run() runs without a main:
+        written as for Node, where this ends the program, and recorded so.
+        """
+        return (
+            runtime.as_node and not self._has_handler and self._on_error is runtime.on_error is None
+        )
+
+    def _announce(self, event: str, data: Record | None) -> None:
+        """Emit 'drop' or 'reject': what a listener raises belongs to that connection."""
+        try:
+            self.emit(event, data)
+        except Exception as error:
+            runtime = _runtime.current()
+            if self._as_node(runtime):
+                runtime.die(error)
+            elif not self._connection_failed(None, error):
+                raise
+
+    def _connection_closed(self, sock: Socket) -> None:
+        self._connections -= 1
+        self._sockets.pop(sock, None)
+        if self._guard is not None:
+            self._guard.closed(sock)
+        if self._leavers is not None:
+            self._leavers.drop(sock)
+        if self._on_count is not None:
+            self._on_count()
+        if self._handle is None:
+            self._emit_close_if_drained()
+
+    # -- the end of one ---------------------------------------------------------------------------
 
     def _leave(self, sock: Socket) -> None:
         """Nobody in the program will end this connection."""
@@ -74,6 +134,8 @@ class Handlers(Counting):
         """'close' of a connection is emitted now."""
         for handling in self._handlings.pop(sock, ()):
             handling._closed()
+
+    # -- coroutine handlers -----------------------------------------------------------------------
 
     def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         if event != self._served:

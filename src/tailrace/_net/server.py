@@ -1,23 +1,22 @@
 """``Server``: accepts connections on TCP or on a Unix socket.
 
-Where it listens is found out in ``listening.py``; this file owns the connections' count, the limits
-on them, and the order of 'listening', 'connection', 'drop' and 'close'.
+This file begins to listen (``listening.py`` finds out where) and makes a socket of what was
+accepted. What a server does beyond that is in the classes below it, one a file, from the top:
+``serving.py`` (``async for``, closing), ``handling.py`` (handlers, and what they raise),
+``population.py`` (the count, ``max_connections``, 'close'), ``counting.py`` (figures),
+``guarded.py`` (limits), ``proxied.py`` (PROXY headers), ``failing.py`` (``on_error``).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Coroutine, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, Unpack, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from .. import _runtime
 from .._addr import BlockList
 from .._handles import ListenHandle, StreamHandle
-from .._listeners import adapt
 from .._names import Record, node_names
 from .._stream.marks import get_default_high_water_mark, mark_of
-from .._validate import bad_type, check_number, milliseconds
-from .._waiting import first_of
+from .._validate import check_number, milliseconds
 from ..errors import state_error
 from . import channels
 from .descriptor import Descriptor
@@ -30,23 +29,12 @@ from .typed_server import TypedServer
 
 if TYPE_CHECKING:
     from .._proxy import ProxyHeader
-    from .._stream.typed import OnDone
     from .option_types import Listenable, ListenOptions, OnConnect
-    from .server_types import OnConnection, OnCount, ServerOptions
+    from .server_types import OnConnection, ServerOptions
 
 __all__ = ['Server', 'create_server']
 
 _T = TypeVar('_T', bound='Server')
-
-
-class Holder(Protocol):
-    """A child process that holds connections of a server."""
-
-    def count(self, done: Callable[[Exception | None, int], object]) -> None:
-        """Call ``done(error, count)`` later: how many of them are open there."""
-
-    def when_empty(self, done: Callable[[], object]) -> None:
-        """Call ``done()`` once none is open there any more, or the child has ended."""
 
 
 _new_socket = Socket.__new__
@@ -142,21 +130,12 @@ class Server(Descriptor, TypedServer):
             mark = check_number('options.high_water_mark', mark)
         self.high_water_mark = get_default_high_water_mark() if mark is None or mark < 0 else mark
         self.block_list = checked_block_list(opts.get('block_list'))
-        self._max_connections: int | float | None = None
-        #: In a cluster worker: who hears that the count or the limit has changed.
-        self._on_count: Callable[[], object] | None = None
-        self.max_connections = opts.get('max_connections')
-        self._drop_max_connection: bool | None = None
-        self._handle: ListenHandle | None = None
-        #: Calls of listen() whose outcome was not told yet: looking up, or a tick away from it.
-        self._pending: set[Listening] = set()
+        self._handle = None
+        self._pending = set()
         self._path: str | None = None
         self._has_listened = False
-        self._connections = 0
-        #: Child processes that were sent connections of this server, see :meth:`_handed_over`.
-        self._holders: list[Holder] = []
-        self._sent_to_children = False
         self._refed = True
+        self._init_population(opts.get('max_connections'))
         self._init_serving()
         self._init_failing(opts.get('on_error'))
         self._init_proxied(opts)
@@ -384,234 +363,6 @@ class Server(Descriptor, TypedServer):
         """A connection is there and counted."""
         self._present(sock, 'connection')
 
-    def _present(self, sock: Socket, event: str) -> None:
-        """A connection is ready for the program."""
-        self._sockets[sock] = event in self._events or self._arrivals is not None
-        if self._arrivals is not None:
-            self._arrivals.offer(sock)
-        self._emit_arrival(event, sock)
-
-    def _emit_arrival(self, event: str, sock: Socket) -> None:
-        self._announced = sock
-        try:
-            self.emit(event, sock)
-        except Exception as error:
-            self._listener_failed(sock, error)
-        self._announced = None
-
-    def _listener_failed(self, sock: Socket, error: Exception) -> None:
-        """A plain handler of the connection has raised."""
-        runtime = _runtime.current()
-        if self._as_node(runtime):
-            runtime.die(error)
-        elif not self._connection_failed(sock, error):
-            runtime.uncaught(error, sock)
-
-    def _as_node(self, runtime: _runtime.Runtime) -> bool:
-        """Whether what a plain listener of this server raises ends the program.
-
-        A listener that was added with on(), in a program that tailrace.run() runs without a main:
-        written as for Node, where this ends the program, and recorded so.
-        """
-        return (
-            runtime.as_node and not self._has_handler and self._on_error is runtime.on_error is None
-        )
-
-    def _announce(self, event: str, data: Record | None) -> None:
-        """Emit 'drop' or 'reject': what a listener raises belongs to that connection."""
-        try:
-            self.emit(event, data)
-        except Exception as error:
-            runtime = _runtime.current()
-            if self._as_node(runtime):
-                runtime.die(error)
-            elif not self._connection_failed(None, error):
-                raise
-
-    def _connection_closed(self, sock: Socket) -> None:
-        self._connections -= 1
-        self._sockets.pop(sock, None)
-        if self._guard is not None:
-            self._guard.closed(sock)
-        if self._leavers is not None:
-            self._leavers.drop(sock)
-        if self._on_count is not None:
-            self._on_count()
-        if self._handle is None:
-            self._emit_close_if_drained()
-
-    def _has_room(self) -> bool:
-        """In a cluster worker: whether a connection may come here rather than go elsewhere."""
-        limit = self._max_connections
-        return limit is None or self._connections < limit or bool(self._drop_max_connection)
-
-    def _handed_over(self, holder: Holder) -> None:
-        """A connection went to a child process: it counts there now."""
-        self._sent_to_children = True
-        if holder not in self._holders:
-            self._holders.append(holder)
-        self._connections -= 1
-        if self._on_count is not None:
-            self._on_count()
-        self._emit_close_if_drained()
-
-    def _holder_gone(self, holder: Holder) -> None:
-        """That child has ended, or holds none any more and never will."""
-        if holder in self._holders:
-            self._holders.remove(holder)
-
-    @overload
-    def get_connections(self, callback: None = None) -> Coroutine[Any, Any, int]: ...
-
-    @overload
-    def get_connections(self, callback: OnCount) -> Self: ...
-
-    def get_connections(self, callback: Any = None) -> Any:
-        """How many connections are open: to ``callback(error, count)``, later.
-
-        Connections that were sent to child processes are asked for there: one that ends
-        meanwhile has none; one that cannot be asked gives ERR_CHILD_CLOSED_BEFORE_REPLY.
-        Returns the server; without a callback an awaitable of the count.
-        """
-        if callback is None:
-            return self._count()
-        if not callable(callback):
-            bad_type('callback', 'a function', callback)
-        self._ask_count(adapt(callback))
-        return self
-
-    def _ask_count(self, done: Callable[[Exception | None, int | None], object]) -> None:
-        total, waiting = self._connections, len(self._holders)
-        if not waiting:
-            _runtime.current().push(done, (None, total))
-            return
-        failure: Exception | None = None
-
-        def counted(error: Exception | None, count: int) -> None:
-            nonlocal total, waiting, failure
-            total += count
-            failure = failure or error
-            waiting -= 1
-            if not waiting:
-                done(failure, None if failure is not None else total)
-
-        for holder in list(self._holders):
-            holder.count(counted)
-
-    async def _count(self) -> int:
-        if not self._holders:
-            return self._connections
-        future = _runtime.new_future()
-
-        def done(error: Exception | None, count: int | None) -> None:
-            if not future.done():
-                if error is not None:
-                    future.set_exception(error)
-                else:
-                    future.set_result(count)
-
-        self._ask_count(done)
-        return int(await future)
-
-    @property
-    def connections(self) -> int | None:
-        """Deprecated: :meth:`get_connections`.
-
-        None before the server has ever listened, and once a socket was sent to a child.
-        """
-        warnings.warn('connections: use get_connections()', DeprecationWarning, stacklevel=2)
-        return self._connections if self._has_listened and not self._sent_to_children else None
-
-    @property
-    def max_connections(self) -> int | float | None:
-        """Connections beyond this are dropped; None: no limit, 0: all are."""
-        return self._max_connections
-
-    @max_connections.setter
-    def max_connections(self, value: int | float | None) -> None:
-        if value is not None:
-            value = check_number('max_connections', value)
-            if value != value or value == float('inf'):
-                value = None
-        self._max_connections = value
-        if self._on_count is not None:
-            self._on_count()
-
-    @property
-    def drop_max_connection(self) -> bool | None:
-        """In a cluster worker: drop what is beyond the limit instead of passing it on."""
-        return self._drop_max_connection
-
-    @drop_max_connection.setter
-    def drop_max_connection(self, value: bool | None) -> None:
-        self._drop_max_connection = value
-        if self._on_count is not None:
-            self._on_count()
-
-    # -- closing ----------------------------------------------------------------------------------
-
-    def close(self: _T, callback: OnDone | None = None) -> _T:
-        """Stop accepting; connections go on.
-
-        'close' is emitted when the last one has ended. ``callback`` is called then: without an
-        error, or with ERR_SERVER_NOT_RUNNING if the server was not open.
-        """
-        handle = self._handle
-        if callable(callback):
-            done = adapt(callback)
-            if handle is None:
-                self.once('close', lambda: done(state_error('ERR_SERVER_NOT_RUNNING')))
-            else:
-                self.once('close', lambda: done())
-        for attempt in self._pending:
-            attempt.cancel()
-        self._pending.clear()
-        if handle is not None:
-            self._handle = None
-            handle.close()
-        if self._arrivals is not None:
-            self._arrivals.stop()
-        self._emit_close_if_drained()
-        return self
-
-    def _emit_close_if_drained(self) -> None:
-        if self._handle is not None or self._connections:
-            return
-        waiting = len(self._holders)
-        if not waiting:
-            _runtime.current().push(self._close_nt, ())
-            return
-
-        def empty() -> None:
-            nonlocal waiting
-            waiting -= 1
-            if not waiting and self._handle is None and not self._connections:
-                _runtime.current().push(self._close_nt, ())
-
-        for holder in list(self._holders):
-            holder.when_empty(empty)
-
-    def _close_nt(self) -> None:
-        self._is_over()
-        self.emit('close')
-
-    def async_dispose(self) -> Coroutine[Any, Any, None]:
-        """Close at once; what is returned is awaited until closed. ``async with`` ends with it."""
-        closing = self._handle is not None or bool(self._pending)
-        if closing:
-            self.close()
-        return self._disposed(closing or bool(self._connections))
-
-    async def _disposed(self, wait: bool) -> None:
-        if wait:
-            await first_of(self, 'close', error=False)
-
-    async def __aenter__(self: _T) -> _T:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.async_dispose()
-
     # -- lifetime ---------------------------------------------------------------------------------
 
     def ref(self: _T) -> _T:
@@ -626,29 +377,6 @@ class Server(Descriptor, TypedServer):
         self._refed = False
         if self._handle is not None:
             self._handle.unref()
-        return self
-
-    # -- Python's own ways ------------------------------------------------------------------------
-
-    def __await__(self: _T) -> Generator[Any, None, _T]:
-        return self._wait_listening().__await__()
-
-    async def _wait_listening(self: _T) -> _T:
-        """Listening, or the error raised; cancelling it closes the server."""
-        if not self._pending:
-            if self._handle is None:
-                raise state_error('ERR_SERVER_NOT_RUNNING')
-            return self
-        try:
-            while self._pending:
-                # A 'close' may be that of a close() before this listen().
-                await first_of(self, 'listening', 'close')
-        except BaseException as error:
-            if not isinstance(error, Exception):  # cancelled
-                self.close()
-            raise
-        if self._handle is None:
-            raise state_error('ERR_SERVER_NOT_RUNNING')
         return self
 
     def __repr__(self) -> str:
@@ -667,10 +395,6 @@ class Server(Descriptor, TypedServer):
         keepAliveInitialDelay: Any
         highWaterMark: int | float
         blockList: BlockList | None
-        getConnections = get_connections
-        maxConnections = max_connections
-        dropMaxConnection = drop_max_connection
-        asyncDispose = async_dispose
 
 
 @overload

@@ -1,4 +1,4 @@
-"""Python's own ways to serve: ``async for``, waiting for the end, graceful shutdown.
+"""Python's own ways to serve, and every way to stop: ``async for``, ``close``, ``close_all``.
 
 What a server does with the connections that it has accepted, beyond emitting 'connection' and
 running coroutine handlers (``handling.py``). It refuses to know how they are accepted
@@ -8,10 +8,12 @@ running coroutine handlers (``handling.py``). It refuses to know how they are ac
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import _runtime, _timers
 from .._collected import collected_of
+from .._listeners import adapt
 from .._names import node_names
 from .._validate import MAX_TIMEOUT, milliseconds, out_of_range
 from .._waiting import first_of
@@ -20,26 +22,21 @@ from .guarded import LOOPS
 from .handling import Handlers
 
 if TYPE_CHECKING:
+    from .._stream.typed import OnDone
     from .listening import Listening
     from .socket import Socket
 
 __all__ = ['Connections', 'Serving']
 
+_T = TypeVar('_T', bound='Serving')
+
 
 @node_names
 class Serving(Handlers):
-    """The part of :class:`Server` that deals with coroutines; not used by itself."""
+    """The part of :class:`Server` that is iterated, waited for and closed; not used by itself."""
 
-    if TYPE_CHECKING:
-        _pending: set[Listening]
-        _has_listened: bool
-
-        def close(self) -> Any:
-            """Defined by Server."""
-
-        async def _wait_listening(self) -> Any: ...
-
-        def _listener_failed(self, sock: Socket, error: Exception) -> None: ...
+    #: Calls of listen() whose outcome was not told yet: looking up, or a tick away from it.
+    _pending: set[Listening]
 
     def _init_serving(self) -> None:
         self._init_handlers()
@@ -63,7 +60,28 @@ class Serving(Handlers):
         """
         return Connections(self)
 
-    # -- waiting and closing ----------------------------------------------------------------------
+    # -- waiting ----------------------------------------------------------------------
+
+    def __await__(self: _T) -> Generator[Any, None, _T]:
+        return self._wait_listening().__await__()
+
+    async def _wait_listening(self: _T) -> _T:
+        """Listening, or the error raised; cancelling it closes the server."""
+        if not self._pending:
+            if self._handle is None:
+                raise state_error('ERR_SERVER_NOT_RUNNING')
+            return self
+        try:
+            while self._pending:
+                # A 'close' may be that of a close() before this listen().
+                await first_of(self, 'listening', 'close')
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled
+                self.close()
+            raise
+        if self._handle is None:
+            raise state_error('ERR_SERVER_NOT_RUNNING')
+        return self
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed, with all its connections ended ('close').
@@ -87,6 +105,32 @@ class Serving(Handlers):
         """
         if self._handle is not None or self._pending or self._connections:
             await first_of(self, 'close', error=False)
+
+    # -- closing ----------------------------------------------------------------------------------
+
+    def close(self: _T, callback: OnDone | None = None) -> _T:
+        """Stop accepting; connections go on.
+
+        'close' is emitted when the last one has ended. ``callback`` is called then: without an
+        error, or with ERR_SERVER_NOT_RUNNING if the server was not open.
+        """
+        handle = self._handle
+        if callable(callback):
+            done = adapt(callback)
+            if handle is None:
+                self.once('close', lambda: done(state_error('ERR_SERVER_NOT_RUNNING')))
+            else:
+                self.once('close', lambda: done())
+        for attempt in self._pending:
+            attempt.cancel()
+        self._pending.clear()
+        if handle is not None:
+            self._handle = None
+            handle.close()
+        if self._arrivals is not None:
+            self._arrivals.stop()
+        self._emit_close_if_drained()
+        return self
 
     async def close_all(self, deadline: Any = None) -> int:
         """Shut down gracefully; returns how many connections had to be destroyed.
@@ -143,10 +187,28 @@ class Serving(Handlers):
         except Exception as error:
             self._listener_failed(sock, error)
 
+    def async_dispose(self) -> Coroutine[Any, Any, None]:
+        """Close at once; what is returned is awaited until closed. ``async with`` ends with it."""
+        closing = self._handle is not None or bool(self._pending)
+        if closing:
+            self.close()
+        return self._disposed(closing or bool(self._connections))
+
+    async def _disposed(self, wait: bool) -> None:
+        if wait:
+            await first_of(self, 'close', error=False)
+
+    async def __aenter__(self: _T) -> _T:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.async_dispose()
+
     if TYPE_CHECKING:  # Node's spellings; see node_names
         serveForever = serve_forever
         waitClosed = wait_closed
         closeAll = close_all
+        asyncDispose = async_dispose
 
 
 class Arrivals:
