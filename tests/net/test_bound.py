@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -214,3 +215,82 @@ def test_bx01_without_a_loop_and_then_with_one() -> None:
 
     # The object is bound to no loop before it is adopted.
     assert asyncio.run(main()) == b'x'
+
+
+def _fails(host: Any, options: Any, callback: Any) -> None:
+    callback(OSError('no such name'))
+
+
+def _raises(host: Any, options: Any, callback: Any) -> None:
+    raise OSError('no such name')
+
+
+def _silent(host: Any, options: Any, callback: Any) -> None:
+    """Never answers."""
+
+
+def _nothing(host: Any, options: Any, callback: Any) -> None:
+    callback(None, [], 4)
+
+
+BLOCKED = net.BlockList()
+BLOCKED.add_address('127.0.0.1')
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'host': '127.0.0.1'},
+        {'host': 'a.test', 'lookup': _silent},
+        {'host': 'a.test', 'lookup': _silent, 'connect_timeout': 1},
+        {'host': 'a.test', 'lookup': _fails},
+        {'host': 'a.test', 'lookup': _raises},
+        {'host': 'a.test', 'lookup': _nothing},
+        {'host': '127.0.0.1', 'block_list': BLOCKED},
+    ],
+    ids=['destroyed', 'silent', 'too late', 'fails', 'raises', 'nothing', 'blocked'],
+)
+def test_what_comes_to_no_attempt_gives_the_address_up(run: Any, options: dict[str, Any]) -> None:
+    """Whatever ends the connect before: the socket closes the bound descriptor."""
+
+    async def main() -> None:
+        bound = net.BoundSocket(host='127.0.0.1', port=0)
+        fd = bound.fd()
+        sock = net.Socket(handle=bound)
+        sock.on('error', lambda error: None)
+        with contextlib.suppress(OSError):  # what a lookup raises comes out
+            sock.connect(port=1, **options)
+        if options.get('lookup') in (None, _silent, _raises) and len(options) < 3:
+            sock.destroy()
+        await sock.wait_closed()
+        with pytest.raises(OSError, match='Bad file descriptor'):
+            os.fstat(fd)
+
+    run(main)
+
+
+def test_connecting_again_while_the_end_is_told_leaves_no_descriptor(run: Any) -> None:
+    """Both sides have ended: the kernel knows no peer, and yet it is no bound socket."""
+
+    async def main() -> None:
+        server = await net.create_server(lambda sock: sock.resume().end(b'bye')).listen(
+            0, '127.0.0.1'
+        )
+        port = server.address().port
+        sock = net.Socket()
+        fds: list[int] = []
+
+        def again() -> None:
+            fds.append(sock.fileno())
+            sock.connect(port, '127.0.0.1')
+
+        sock.on('error', lambda error: None)
+        sock.once('end', again)
+        sock.connect(port, '127.0.0.1')
+        sock.resume().end(b'hello')
+        await sock.wait_closed()
+        with pytest.raises(OSError, match='Bad file descriptor'):
+            os.fstat(fds[0])
+        await server.close_all()
+
+    run(main)

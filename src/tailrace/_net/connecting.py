@@ -174,11 +174,13 @@ class Connecting:
     """Carries out a plan; exactly one ``connected`` or ``gave_up``, unless aborted.
 
     ``open_handle(family)`` makes an unconnected handle for family 4 or 6, or for 0 a pipe.
+    ``bound`` is one that is there already, for the first attempt; it is closed if it comes to none.
     ``owner`` is blamed for what listeners raise (see ``Runtime.uncaught``).
     """
 
     __slots__ = (
         '_attempts',
+        '_bound',
         '_clock',
         '_deadline',
         '_open',
@@ -196,8 +198,10 @@ class Connecting:
         clock: Clock,
         open_handle: Callable[[int], StreamHandle],
         owner: object = None,
+        bound: StreamHandle | None = None,
     ) -> None:
         self._owner = owner
+        self._bound = bound
         self._plan = plan
         self._report = report
         self._clock = clock
@@ -303,7 +307,7 @@ class Connecting:
         self._attempts = Attempts(
             targets,
             plan.port,
-            open_handle=self._open,
+            open_handle=self._next_handle,
             report=self._report,
             clock=self._clock,
             timeout=plan.attempt_timeout,
@@ -313,6 +317,10 @@ class Connecting:
             ended=self._end,
         )
         self._attempts.start()
+
+    def _next_handle(self, family: int) -> StreamHandle:
+        bound, self._bound = self._bound, None
+        return self._open(family) if bound is None else bound
 
     def _give_up_later(self, error: Exception) -> None:
         """As in Node: a lookup may answer inside connect(), whose caller still adds listeners."""
@@ -331,6 +339,9 @@ class Connecting:
         if self._resolution is not None:
             self._resolution.abandon()
             self._resolution = None
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
 
     # -- errors -----------------------------------------------------------------------------
 

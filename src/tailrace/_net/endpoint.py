@@ -336,16 +336,14 @@ class Endpoint(Duplex):
         if bound is not None:
             set_sink(self, None)
             self._handle = None
+            bound.owner = self
 
         def open_handle(family: int) -> StreamHandle:
-            nonlocal bound
-            handle = bound
-            bound = None
-            if handle is None:
-                if early is not None:
-                    handle = PreparedTcp(runtime, early)
-                else:
-                    handle = tcp(runtime) if family else pipe(runtime)
+            handle: StreamHandle
+            if early is not None:
+                handle = PreparedTcp(runtime, early)
+            else:
+                handle = tcp(runtime) if family else pipe(runtime)
             handle.owner = self
             return handle
 
@@ -353,7 +351,7 @@ class Endpoint(Duplex):
         if channels.connect_start.subscribers:
             channels.connect_start.publish({'socket': self, 'options': dict(options)})
         report = Report(self, block_list, introduction)
-        machine = Connecting(plan, report, RuntimeClock(runtime, self), open_handle, self)
+        machine = Connecting(plan, report, RuntimeClock(runtime, self), open_handle, self, bound)
         self._under_way = machine
         machine.start()
 
