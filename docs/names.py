@@ -28,17 +28,23 @@ OPTIONS = {
     'connect': options.CONNECT_OPTIONS,
 }
 PROCESSES = ('cluster', 'child_process', 'process')
-MODULES = ('net', 'stream', 'events', 'dns', 'tailrace')
+MODULES = ('net', 'stream', 'events', 'dns', 'tls', 'tailrace')
 CLASSES = {
     'Server': 'net',
     'Socket': 'net',
     'BlockList': 'net',
     'SocketAddress': 'net',
+    'BoundSocket': 'net',
+    'Stream': 'stream',
     'Readable': 'stream',
     'Writable': 'stream',
+    'Duplex': 'stream',
     'EventEmitter': 'events',
     'Worker': 'cluster',
     'ChildProcess': 'child_process',
+    'TLSSocket': 'tls',
+    'tls.Server': 'tls',
+    'SecureContext': 'tls',
 }
 
 
@@ -58,7 +64,7 @@ class Name:
             return OPTIONS[self.owner]
         if self.owner in CLASSES:
             module = importlib.import_module(f'tailrace.{CLASSES[self.owner]}')
-            return getattr(module, self.owner)
+            return getattr(module, self.owner.rpartition('.')[2])
         owner = self.owner if self.owner == 'tailrace' else f'tailrace.{self.owner}'
         return importlib.import_module(owner)
 
@@ -121,13 +127,17 @@ SECTIONS = {
     'Server': lambda n: n.owner == 'Server' and n.kind not in ('event', 'option'),
     'Socket': lambda n: n.owner == 'Socket' and n.kind not in ('event', 'option'),
     'Streams (sockets have all of it)': lambda n: (
-        n.owner in ('Readable', 'Writable') and n.kind != 'event'
+        n.owner in ('Stream', 'Readable', 'Writable', 'Duplex') and n.kind != 'event'
     ),
     'EventEmitter (servers and sockets have all of it)': lambda n: (
         n.owner == 'EventEmitter' and n.kind != 'event'
     ),
     'BlockList': lambda n: n.owner == 'BlockList',
     'SocketAddress': lambda n: n.owner == 'SocketAddress',
+    'BoundSocket': lambda n: n.owner == 'BoundSocket',
+    'TLS (sockets, servers and contexts have all of the above too)': lambda n: (
+        n.owner in ('TLSSocket', 'tls.Server', 'SecureContext') and n.kind != 'event'
+    ),
     'cluster, child_process and process': lambda n: (
         n.owner in (*PROCESSES, 'Worker', 'ChildProcess') and n.kind != 'event'
     ),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tailrace
-from tailrace import _running, _timers, events
+from tailrace import _running, _timers, events, net, stream
 from tailrace._abort import AbortController
 from tailrace._listeners import adapt
 from tailrace.errors import AbortError, InvalidArgTypeError, OutOfRangeError, UnhandledError
@@ -691,3 +691,150 @@ def test_a_name_that_cannot_be_hashed_is_a_coded_error(name: Any) -> None:
     ):
         with pytest.raises(InvalidArgTypeError):
             call()
+
+
+@pytest.mark.parametrize('option', [True, False, None])
+@pytest.mark.parametrize('everywhere', [True, False])
+@pytest.mark.parametrize('make', [EventEmitter, stream.Stream, stream.Readable, net.Socket])
+def test_capture_rejections_is_what_the_emitter_says(
+    run: Any, make: Any, everywhere: bool, option: bool | None
+) -> None:
+    heard: list[str] = []
+
+    async def fails() -> None:
+        raise LookupError('x')
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: heard.append('uncaught'))
+        one = make() if option is None else make({'captureRejections': option})
+        one.on('error', lambda _: heard.append('error'))
+        one.on('a', fails)
+        events.set_capture_rejections(everywhere)
+        try:
+            assert events.captureRejections is everywhere
+            one.emit('a')
+            while not heard:
+                await asyncio.sleep(0)
+        finally:
+            events.set_capture_rejections(True)
+        if isinstance(one, stream.Stream):
+            one.destroy()
+
+    run(main)
+    captured = everywhere if option is None else option
+    assert heard == ['error' if captured else 'uncaught']
+
+
+def test_what_listeners_raise_goes_to_on_rejection(run: Any) -> None:
+    seen: list[Any] = []
+
+    class Mine(EventEmitter):
+        def on_rejection(self, error: Exception, event: Any, /, *args: Any) -> None:
+            seen.append((str(error), event, args))
+
+    async def fails(*_: Any) -> None:
+        raise LookupError('x')
+
+    async def main() -> None:
+        one = Mine()
+        assert callable(getattr(one, events.captureRejectionSymbol))
+        for event in ('a', 'error'):
+            one.on(event, fails)
+            one.emit(event, 1, 2)
+        while len(seen) < 2:
+            await asyncio.sleep(0)
+
+    run(main)
+    assert seen == [('x', 'a', (1, 2)), ('x', 'error', (1, 2))]
+
+
+def test_a_server_hears_of_its_connection_listener(run: Any) -> None:
+    seen: list[Any] = []
+
+    class Mine(net.Server):
+        def on_rejection(self, error: Exception, event: Any, /, *args: Any) -> None:
+            seen.append((str(error), event, len(args)))
+            args[0].destroy()
+
+    async def fails(sock: net.Socket) -> None:
+        raise LookupError('x')
+
+    async def main() -> None:
+        server = await Mine(fails).listen(0, '127.0.0.1')
+        sock = await net.connect(server.address().port, '127.0.0.1')
+        sock.resume()
+        await sock.wait_closed()
+        server.close()
+        await server.wait_closed()
+
+    run(main)
+    assert seen == [('x', 'connection', 1)]
+
+
+@pytest.mark.parametrize('value', [1, 0, 'x', '', [], {}])
+def test_capture_rejections_is_true_or_false(value: Any) -> None:
+    for call in (
+        lambda: EventEmitter(capture_rejections=value),
+        lambda: EventEmitter({'captureRejections': value}),
+        lambda: stream.Readable(capture_rejections=value),
+        lambda: events.set_capture_rejections(value),
+    ):
+        with pytest.raises(TypeError) as raised:
+            call()
+        assert raised.value.code == 'ERR_INVALID_ARG_TYPE'  # type: ignore[attr-defined]
+
+
+class Target:
+    """An event target as a browser has it."""
+
+    def __init__(self) -> None:
+        self.listeners: list[tuple[str, Any]] = []
+
+    def addEventListener(self, event: str, listener: Any) -> None:
+        self.listeners.append((event, listener))
+
+    def removeEventListener(self, event: str, listener: Any) -> None:
+        self.listeners.remove((event, listener))
+
+    def dispatch(self, event: str) -> None:
+        for name, listener in list(self.listeners):
+            if name == event:
+                listener({'type': event})
+
+
+def test_once_and_on_take_event_targets(run: Any) -> None:
+    async def main() -> None:
+        controller = AbortController()
+        aborted = events.once(controller.signal, 'abort')
+        assert 'AbortSignal' in repr(aborted)
+        assert events.listener_count(controller.signal, 'error') == 0
+        controller.abort()
+        assert await aborted == [controller.signal]
+        target = Target()
+        heard = events.on(target, 'x')
+        assert [event for event, _ in target.listeners] == ['x']
+        target.dispatch('error')
+        target.dispatch('x')
+        assert await anext(heard) == [{'type': 'x'}]
+        await heard.aclose()  # type: ignore[attr-defined]
+        once = events.once(target, 'y')
+        target.dispatch('y')
+        assert await once == [{'type': 'y'}]
+        assert target.listeners == []
+
+    run(main)
+
+
+@pytest.mark.parametrize('value', [None, 1, 'x', {}, []])
+def test_what_is_neither_emitter_nor_target_is_refused(value: Any) -> None:
+    for call in (events.once, events.on):
+        with pytest.raises(TypeError) as raised:
+            call(value, 'x')
+        assert raised.value.code == 'ERR_INVALID_ARG_TYPE'  # type: ignore[attr-defined]
+
+
+def test_the_limit_of_a_signal_is_kept() -> None:
+    signal = AbortController().signal
+    assert events.get_max_listeners(signal) == 0
+    events.set_max_listeners(5, signal)
+    assert events.get_max_listeners(signal) == 5

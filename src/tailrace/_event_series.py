@@ -20,7 +20,7 @@ from .errors import AbortError, UnhandledError
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ['Emitter', 'on', 'once']
+__all__ = ['Emitter', 'Target', 'checked', 'on', 'once']
 
 
 class Emitter(Protocol):
@@ -35,15 +35,28 @@ class Emitter(Protocol):
         ...
 
 
+class Target(Protocol):
+    """What is needed of an event target, such as :class:`tailrace.AbortSignal`."""
+
+    def add_event_listener(self, event: Any, listener: Any, /) -> Any:
+        """Adds a listener."""
+        ...
+
+    def remove_event_listener(self, event: Any, listener: Any, /) -> Any:
+        """Removes a listener."""
+        ...
+
+
 _ONCE = ('signal',)
 _ON = ('close', 'high_water_mark', 'low_water_mark', 'signal')
 #: What no queue reaches: JavaScript's largest whole number.
 _MOST = 2**53 - 1
 
 
-def _checked(
+def checked(
     where: str, options: Any, keywords: dict[str, Any], known: tuple[str, ...]
 ) -> dict[str, Any]:
+    """Options of a mapping and keywords together; ERR_INVALID_ARG_TYPE."""
     if options is not None and not is_mapping(options):
         bad_type('options', 'a mapping', options)
     given = {name: value for name, value in keywords.items() if value is not None}
@@ -56,8 +69,48 @@ def _checked(
     return merged
 
 
+class _TargetFace:
+    """An event target as an emitter: it has no 'error' that would concern who listens."""
+
+    __slots__ = ('off', 'on', 'target')
+
+    def __init__(self, target: Any, add: Any, remove: Any) -> None:
+        self.target = target
+        self.on = add
+        self.off = remove
+
+    def event_names(self) -> list[Any]:
+        """Nobody is told when a listener of a target is removed."""
+        return []
+
+
+def _face(emitter: Any) -> tuple[Any, bool]:
+    """An emitter, or an event target with an emitter's names; whether it is the latter."""
+    target = _target(emitter)
+    emits = callable(getattr(emitter, 'on', None)) and callable(getattr(emitter, 'off', None))
+    if not emits and target is None:
+        bad_type('emitter', 'an EventEmitter or an event target', emitter)
+    if target is None or (emits and not hasattr(emitter, 'aborted')):
+        return emitter, False
+    return target, True  # an AbortSignal is a target that has `on` too
+
+
+def _target(emitter: Any) -> _TargetFace | None:
+    for add, remove in _TARGET:
+        adds, removes = getattr(emitter, add, None), getattr(emitter, remove, None)
+        if callable(adds) and callable(removes):
+            return _TargetFace(emitter, adds, removes)
+    return None
+
+
+_TARGET = (
+    ('add_event_listener', 'remove_event_listener'),
+    ('addEventListener', 'removeEventListener'),
+)
+
+
 def once(
-    emitter: Emitter,
+    emitter: Emitter | Target,
     event: Any,
     options: Mapping[str, Any] | None = None,
     /,
@@ -71,14 +124,15 @@ def once(
     abort raises AbortError. It can be awaited again, and given to ``asyncio.create_task``,
     ``wait_for`` and ``gather``. Cancelling removes the listeners, and so does dropping it before it
     was awaited; an error that it took from the emitter by then goes to the loop's exception
-    handler. Options may be a mapping. Raises ERR_INVALID_ARG_TYPE.
+    handler. ``emitter`` may be an AbortSignal or another object with ``add_event_listener``; its
+    'error' events are nothing special. Options may be a mapping. Raises ERR_INVALID_ARG_TYPE.
     """
-    given = _checked('once', options, {'signal': signal}, _ONCE)
+    given = checked('once', options, {'signal': signal}, _ONCE)
     return Occurrence(Ear(emitter, event, given.get('signal'), (), True))
 
 
 def on(
-    emitter: Emitter,
+    emitter: Emitter | Target,
     event: Any,
     options: Mapping[str, Any] | None = None,
     /,
@@ -95,8 +149,9 @@ def on(
     what is queued. Leaving the loop, ``aclose()`` and dropping the iterator remove the listeners.
 
     ``high_water_mark`` (events, default: no limit): when more wait, ``emitter.pause()`` is called,
-    and ``emitter.resume()`` once fewer than ``low_water_mark`` (default 1) do. Options may be a
-    mapping. Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
+    and ``emitter.resume()`` once fewer than ``low_water_mark`` (default 1) do. ``emitter`` may be
+    an event target, as for :func:`once`. Options may be a mapping. Raises ERR_INVALID_ARG_TYPE or
+    ERR_OUT_OF_RANGE.
     """
     keywords = {
         'close': close,
@@ -104,7 +159,7 @@ def on(
         'low_water_mark': low_water_mark,
         'signal': signal,
     }
-    given = _checked('on', options, keywords, _ON)
+    given = checked('on', options, keywords, _ON)
     high, low = given.get('high_water_mark'), given.get('low_water_mark')
     ear = Ear(emitter, event, given.get('signal'), tuple(given.get('close') or ()), False)
     try:
@@ -134,6 +189,7 @@ class Ear:
         '_event',
         '_signal',
         '_single',
+        '_target',
         '_waiting',
         'error',
         'heard',
@@ -147,7 +203,8 @@ class Ear:
     def __init__(
         self, emitter: Any, event: Any, signal: Any, close: tuple[Any, ...], single: bool
     ) -> None:
-        self._emitter = emitter
+        self._emitter, self._target = _face(emitter)
+        emitter = self._emitter
         self._event = event
         self._signal = signal
         self._close = close
@@ -173,7 +230,7 @@ class Ear:
         self._collected.expect()
         try:
             emitter.on(event, self._arrived)
-            if event != 'error':
+            if event != 'error' and not self._target:
                 emitter.on('error', self._failed)
             for name in close:
                 emitter.on(name, self._ended)
@@ -186,14 +243,19 @@ class Ear:
             self.heard.append(list(args))
             if len(self.heard) > self.high and not self.paused and not self._waiting:
                 self.paused = True
-                self._emitter.pause()
+                self.about.pause()
             self._tell(self._single)
 
     def taken(self) -> None:
         """One event less waits."""
         if self.paused and len(self.heard) < self.low and not self.over:
             self.paused = False
-            self._emitter.resume()
+            self.about.resume()
+
+    @property
+    def about(self) -> Any:
+        """What was given to listen to."""
+        return self._emitter.target if self._target else self._emitter
 
     def _failed(self, error: Any = None) -> None:
         if not self.over:
@@ -228,7 +290,7 @@ class Ear:
         self.over = True
         emitter = self._emitter
         emitter.off(self._event, self._arrived)
-        if self._event != 'error':
+        if self._event != 'error' and not self._target:
             emitter.off('error', self._failed)
         for name in self._close:
             emitter.off(name, self._ended)
@@ -283,7 +345,7 @@ class Ear:
                 stacklevel=3,
             )
         elif isinstance(error, Exception):
-            runtime.report(error, self._emitter)
+            runtime.report(error, self.about)
 
 
 class Occurrence(Coroutine[Any, Any, list[Any]]):
@@ -341,7 +403,7 @@ class Occurrence(Coroutine[Any, Any, list[Any]]):
     def __repr__(self) -> str:
         ear = self._ear
         state = 'over' if ear.over else 'waiting'
-        return f'<once {ear._event!r} of {ear._emitter!r}, {state}>'
+        return f'<once {ear._event!r} of {ear.about!r}, {state}>'
 
     def __del__(self) -> None:
         self._ear.collected()
@@ -381,7 +443,7 @@ class Series(AsyncIterator[list[Any]]):
     def __repr__(self) -> str:
         ear = self._ear
         state = 'over' if ear.over else 'listening'
-        return f'<on {ear._event!r} of {ear._emitter!r}, {state}, {len(ear.heard)} queued>'
+        return f'<on {ear._event!r} of {ear.about!r}, {state}, {len(ear.heard)} queued>'
 
     def __del__(self) -> None:
         self._ear.collected()

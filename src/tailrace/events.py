@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import _runtime
 from ._compiled import caller_level, mypyc_attr
-from ._event_series import on, once
+from ._event_series import checked, on, once
 from ._listeners import Listener, is_coroutine_function
 from ._names import module_names, node_names
-from ._validate import bad_type, check_number, out_of_range, shown
+from ._validate import bad_type, check_bool, check_number, out_of_range, shown
 from .errors import UnhandledError
 
 __all__ = [
     'EventEmitter',
     'add_abort_listener',
+    'capture_rejection_symbol',
+    'capture_rejections',
     'default_max_listeners',
     'error_monitor',
     'get_event_listeners',
@@ -32,12 +34,21 @@ __all__ = [
     'listener_count',
     'on',
     'once',
+    'set_capture_rejections',
     'set_default_max_listeners',
     'set_max_listeners',
 ]
 
 #: More listeners than this for one event are most likely a leak: one warning.
 default_max_listeners: int | float = 10
+
+#: Whether emitters that do not say it themselves capture what their coroutine listeners raise;
+#: changed by :func:`set_capture_rejections`. In Node it is False at first.
+capture_rejections: bool = True
+
+#: The name of the method that gets what a coroutine listener raises: the place of
+#: :meth:`EventEmitter.on_rejection`. In Node it is a symbol.
+capture_rejection_symbol: str = 'on_rejection'
 
 
 class _ErrorMonitor:
@@ -64,9 +75,14 @@ class EventEmitter:
 
     Events: ``'newListener'`` (event, listener) before a listener is added, ``'removeListener'``
     (event, listener) after one was removed.
+
+    ``capture_rejections`` (default: :data:`capture_rejections`, True): exceptions of coroutine
+    listeners go to :meth:`on_rejection`. If False they are uncaught: they end ``tailrace.run()``,
+    and under another loop go to its exception handler. May be given in a mapping. Raises
+    ERR_INVALID_ARG_TYPE.
     """
 
-    __slots__ = ('_events', '_max_listeners', '_warned')
+    __slots__ = ('_capture', '_events', '_max_listeners', '_warned')
 
     # Node's spellings (see node_names): types only, so that a compiler leaves them alone.
     addListener: ClassVar[Callable[..., Any]]
@@ -79,17 +95,31 @@ class EventEmitter:
     eventNames: ClassVar[Callable[[EventEmitter], list[Any]]]
     setMaxListeners: ClassVar[Callable[..., Any]]
     getMaxListeners: ClassVar[Callable[[EventEmitter], int | float]]
+    onRejection: ClassVar[Callable[..., None]]
 
     _events: dict[Any, Listener | tuple[Listener, ...]]
     _max_listeners: int | float
     _warned: frozenset[Any] | None
 
-    def __init__(self) -> None:
+    def __init__(self, options: Any = None, /, *, capture_rejections: Any = None) -> None:
         # A listener alone is stored as itself, several as a tuple: never changed in place, so that
         # an emit under way goes on with the listeners it began with.
         self._events = {}
         self._max_listeners = -1
         self._warned = None
+        if options is not None or capture_rejections is not None:
+            given = {'capture_rejections': capture_rejections}
+            self._capture_by(
+                checked('EventEmitter', options, given, ('capture_rejections',)).get(
+                    'capture_rejections'
+                )
+            )
+
+    def _capture_by(self, option: Any) -> None:
+        """Take the option ``capture_rejections``; None: as the module says."""
+        if option is not None:
+            # Set only here: an emitter that is made without the option pays nothing for it.
+            self._capture: bool = check_bool('options.capture_rejections', option)
 
     # -- adding -----------------------------------------------------------------------------
 
@@ -190,9 +220,17 @@ class EventEmitter:
         _runtime.spawn(coroutine, failed)
 
     def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
-        """A coroutine listener of ``event`` failed: by default an 'error' of this emitter.
+        """A coroutine listener of ``event`` failed."""
+        if not getattr(self, '_capture', capture_rejections):
+            raise error
+        self.on_rejection(error, event, *args)
 
-        Node's captureRejections. An 'error' listener that fails is an uncaught error.
+    def on_rejection(self, error: Exception, event: Any, /, *args: Any) -> None:
+        """Called when a coroutine listener of ``event`` raises; ``args`` is what it was given.
+
+        May be overridden. An emitter emits 'error', a stream is destroyed with the error, a server
+        destroys the connection whose 'connection' listener it was. What is raised here is an
+        uncaught error, and so is by default the error of an 'error' listener.
         """
         if event == 'error':
             raise error
@@ -384,6 +422,16 @@ def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any
 node_names(EventEmitter)
 
 
+def set_capture_rejections(value: Any) -> None:
+    """Say what emitters do with failing coroutine listeners if they have no option for it.
+
+    True (at first): :meth:`EventEmitter.on_rejection`. False: the failure is an uncaught error.
+    Raises ERR_INVALID_ARG_TYPE.
+    """
+    global capture_rejections
+    capture_rejections = check_bool('value', value)
+
+
 def set_default_max_listeners(n: Any) -> None:
     """Set the limit of all emitters that have none of their own (10 at first)."""
     global default_max_listeners
@@ -425,12 +473,13 @@ def listener_count(emitter: Any, event: Any, listener: Any = None) -> int:
 
 
 def get_max_listeners(emitter: Any) -> int | float:
-    """The limit of an emitter; 0, which is none, for an AbortSignal.
+    """The limit of an emitter; for an AbortSignal 0, which is none, unless it was set.
 
     Raises ERR_INVALID_ARG_TYPE.
     """
     found = _listening(emitter)
-    return 0 if _is_signal(emitter) else found.get_max_listeners()
+    limit = found.get_max_listeners()
+    return 0 if limit == float('inf') and _is_signal(emitter) else limit
 
 
 def set_max_listeners(n: Any, *emitters: Any) -> None:
@@ -476,12 +525,15 @@ def add_abort_listener(signal: Any, listener: Callable[..., Any]) -> Callable[[]
 
 
 if TYPE_CHECKING:
+    captureRejectionSymbol = capture_rejection_symbol
+    captureRejections = capture_rejections
     defaultMaxListeners = default_max_listeners
     errorMonitor = error_monitor
     addAbortListener = add_abort_listener
     getEventListeners = get_event_listeners
     getMaxListeners = get_max_listeners
     listenerCount = listener_count
+    setCaptureRejections = set_capture_rejections
     setMaxListeners = set_max_listeners
     setDefaultMaxListeners = set_default_max_listeners
 

@@ -9,6 +9,7 @@ import typing as _typing
 from ._addr import BlockList, SocketAddress, is_ip, is_ipv4, is_ipv6
 from ._handles.facts import PeerCredentials, TcpInfo
 from ._names import module_names as _module_names
+from ._net import promises
 from ._net.bound import BoundSocket
 from ._net.connect import connect, create_connection
 from ._net.defaults import (
@@ -38,6 +39,7 @@ __all__ = [
     'is_ip',
     'is_ipv4',
     'is_ipv6',
+    'promises',
     'set_default_auto_select_family',
     'set_default_auto_select_family_attempt_timeout',
 ]

@@ -59,7 +59,14 @@ INHERITED = {
     'Readable': {'Readable', 'Writable', 'EventEmitter'},
     'Readable.static': {'Readable', 'Readable.static'},
     'Writable': {'Writable', 'Readable'},
-    'events': {'events'},
+    'stream.promises': {'stream'},
+    'Stream': {'Stream', 'EventEmitter'},
+    'Stream.static': {'stream'},
+    'Duplex.own': {'Duplex'},
+    'Duplex.static': {'Duplex.static', 'Readable'},
+    'TLSSocket.own': {'TLSSocket', 'Socket', 'Duplex'},
+    'tls.Server.own': {'tls.Server', 'Server'},
+    'SecureContext.own': {'SecureContext'},
 }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import _runtime, _timers
 from .._names import Record, node_names
 from .._stream.stream import Stream
+from ..events import EventEmitter
 from .failing import GONE, is_ours, leaves
 from .leaving import LINGER, Leavers, has_ended, is_left
 from .population import Population
@@ -147,7 +148,7 @@ class Handlers(Population):
                 Handling(self, sock, function(*args))
             else:
                 # Somebody emits 'connection' by hand, with something else.
-                _runtime.spawn(function(*args), lambda e: self._rejected(e, event, args))
+                _runtime.spawn(function(*args), self._captured(event, args))
 
         return start
 
@@ -233,6 +234,10 @@ class Handling:
 
     def _failed(self, error: Exception) -> None:
         server, sock = self._server, self._sock
+        own = type(server).on_rejection is not EventEmitter.on_rejection
+        if own or 'on_rejection' in vars(server):
+            server.on_rejection(error, server._served, sock)
+            return
         policy = server._policy()
         heard = not all(map(is_ours, sock.listeners('error')))
         if not sock.destroyed:

@@ -77,6 +77,7 @@ class StreamOptions(TypedDict, total=False):
 
     allow_half_open: bool | None
     auto_destroy: bool | None
+    capture_rejections: bool | None
     decode_strings: bool | None
     default_encoding: str | None
     emit_close: bool | None

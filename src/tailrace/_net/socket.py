@@ -512,11 +512,11 @@ class Socket(OwnDescriptor, TypedSocket):
     def _who(self) -> str:
         return told_of(self)
 
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
+    def on_rejection(self, error: Exception, event: Any, /, *args: Any) -> None:
         server = self._server
         too_late = event == 'error' or bool(self._life & L_DESTROYED)
         if not (too_late and server is not None and server._connection_failed(self, error)):
-            super()._rejected(error, event, args)
+            super().on_rejection(error, event, *args)
 
     def __repr__(self) -> str:
         words = [type(self).__name__]

@@ -108,7 +108,7 @@ class Life(EventEmitter):
     def _reading_is_over(self) -> bool:
         return reading_is_over(self)
 
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
+    def on_rejection(self, error: Exception, event: Any, /, *args: Any) -> None:
         # BX-10: a coroutine listener that fails destroys the stream with its error; where that is
         # too late, the error must not get lost.
         if self._life & L_DESTROYED:

@@ -24,7 +24,7 @@ from .state import (
     R_PAUSED,
     R_STOPPED,
 )
-from .stream import Stream, stream_options
+from .stream import Stream, pipe_end, stream_options
 from .write import WriteSide
 
 __all__ = ['Readable']
@@ -169,11 +169,7 @@ class Readable(Operators, Framing, Stream):
         ``dest`` is paused for as long as its ``write`` says so; it is ended with this stream
         unless ``end`` is False. Errors are not passed on. ``dest`` emits 'pipe' (source).
         """
-        if options is not None:
-            if not is_mapping(options):
-                bad_type('options', 'a mapping', options)
-            end = options.get('end', True) is not False
-        return _pipe.pipe(self, dest, end)
+        return _pipe.pipe(self, dest, pipe_end(options, end))
 
     def unpipe(self, dest: Any = None, /) -> Any:
         """Stop sending to ``dest``, or to all; each emits 'unpipe'."""

@@ -17,6 +17,7 @@ from .._names import merge_options, node_names
 from .._validate import bad_type, check_callable
 from .._waiting import as_exception, first_of
 from ..errors import AbortError
+from . import legacy
 from .answering import answerer_behind, engaged
 from .construct import begin_construct
 from .encodings import canonical
@@ -34,6 +35,7 @@ from .state import (
     R_ABSENT,
     R_END_EMITTED,
     R_ENDED,
+    R_NONE,
     W_ABSENT,
     W_ENDED,
     W_ENDING,
@@ -50,6 +52,7 @@ STREAM_OPTIONS = frozenset(
     {
         'allow_half_open',
         'auto_destroy',
+        'capture_rejections',
         'construct',
         'decode_strings',
         'default_encoding',
@@ -78,12 +81,34 @@ _FIRST = ('close', 'error', 'prefinish', 'finish', 'drain', 'data', 'end', 'read
 
 @node_names
 class Stream(TypedStream):
-    """Base of Readable, Writable and Duplex; not used by itself."""
+    """Base of Readable, Writable and Duplex.
+
+    By itself it is an old-style stream: an emitter whose owner emits 'data', 'end' and 'close', and
+    may give it ``pause``, ``resume`` and ``readable``. Option: ``capture_rejections``, as of
+    :class:`tailrace.EventEmitter`.
+    """
 
     _hooks: dict[str, Callable[..., Any]] | None = None
     _undo_signal: Callable[[], None] | None = None
     #: The connection that it is a part of the work for; see answering.py.
     _works_for: Any = None
+
+    def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
+        given = stream_options('Stream', options, keywords)
+        self._init_stream({'capture_rejections': given.get('capture_rejections')}, False, False)
+        self._r |= R_NONE
+
+    def pipe(
+        self, dest: Any, options: Mapping[str, Any] | None = None, /, *, end: bool = True
+    ) -> Any:
+        """Write every 'data' to ``dest``; returns ``dest``.
+
+        ``pause()`` of this stream is called when ``dest.write`` returns False, and ``resume()`` at
+        'drain'. At 'end' ``dest`` is ended, at 'close' destroyed, unless ``end`` is False. An
+        'error' of either ends the pipe, and is raised if nobody else listens for it. ``dest``
+        emits 'pipe' (this stream). Raises ERR_INVALID_ARG_TYPE.
+        """
+        return legacy.pipe(self, dest, pipe_end(options, end))
 
     def _init_stream(self, options: dict[str, Any], readable: bool, writable: bool) -> None:
         """Set up both sides out of the options (snake_case keys)."""
@@ -99,6 +124,8 @@ class Stream(TypedStream):
             self._life &= ~L_AUTO_DESTROY
         if options.get('emit_close') is False:
             self._life &= ~L_EMIT_CLOSE
+        if options.get('capture_rejections') is not None:
+            self._capture_by(options['capture_rejections'])
         if not readable:
             self._r |= R_ABSENT | R_ENDED | R_END_EMITTED
         if not writable:
@@ -275,6 +302,15 @@ class Stream(TypedStream):
     if TYPE_CHECKING:  # Node's spellings; see node_names
         waitClosed = wait_closed
         asyncDispose = async_dispose
+
+
+def pipe_end(options: Any, end: bool) -> bool:
+    """The option ``end`` of a pipe; ERR_INVALID_ARG_TYPE if the options are no mapping."""
+    if options is None:
+        return end
+    if not isinstance(options, Mapping):
+        bad_type('options', 'a mapping', options)
+    return options.get('end', True) is not False
 
 
 def _ignore(_: object = None) -> None:
