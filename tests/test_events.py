@@ -838,3 +838,11 @@ def test_the_limit_of_a_signal_is_kept() -> None:
     assert events.get_max_listeners(signal) == 0
     events.set_max_listeners(5, signal)
     assert events.get_max_listeners(signal) == 5
+
+
+@pytest.mark.parametrize('make', [EventEmitter, stream.PassThrough])
+def test_event_names_are_in_the_order_of_their_first_listener(make: Any) -> None:
+    one = make()
+    before = one.event_names()
+    one.on('a', print).on(error_monitor, print).on('b', print).off('a', print).on('a', print)
+    assert one.event_names() == [*before, 'b', 'a', error_monitor]

@@ -151,7 +151,7 @@ def on(
     ``high_water_mark`` (events, default: no limit): when more wait, ``emitter.pause()`` is called,
     and ``emitter.resume()`` once fewer than ``low_water_mark`` (default 1) do. ``emitter`` may be
     an event target, as for :func:`once`. Options may be a mapping. Raises ERR_INVALID_ARG_TYPE or
-    ERR_OUT_OF_RANGE.
+    ERR_OUT_OF_RANGE, and AbortError if ``signal`` was aborted before.
     """
     keywords = {
         'close': close,
@@ -162,6 +162,8 @@ def on(
     given = checked('on', options, keywords, _ON)
     high, low = given.get('high_water_mark'), given.get('low_water_mark')
     ear = Ear(emitter, event, given.get('signal'), tuple(given.get('close') or ()), False)
+    if ear.error is not None:
+        raise ear.error
     try:
         if high is not None:
             ear.high = check_int('options.high_water_mark', high, 1, _MOST)
@@ -241,7 +243,8 @@ class Ear:
     def _arrived(self, *args: Any) -> None:
         if not self.over:
             self.heard.append(list(args))
-            if len(self.heard) > self.high and not self.paused and not self._waiting:
+            # Who waits already takes one each.
+            if not self.paused and len(self.heard) - len(self._waiting) > self.high:
                 self.paused = True
                 self.about.pause()
             self._tell(self._single)

@@ -119,7 +119,7 @@ class EventEmitter:
         """Take the option ``capture_rejections``; None: as the module says."""
         if option is not None:
             # Set only here: an emitter that is made without the option pays nothing for it.
-            self._capture: bool = check_bool('options.capture_rejections', option)
+            self._capture: bool | None = check_bool('options.capture_rejections', option)
 
     # -- adding -----------------------------------------------------------------------------
 
@@ -204,37 +204,38 @@ class EventEmitter:
 
     def _starter(self, event: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         def start(*args: Any) -> None:
-            def failed(error: Exception) -> None:
-                self._rejected(error, event, args)
-
-            _runtime.spawn(function(*args), failed)
+            _runtime.spawn(function(*args), self._captured(event, args))
 
         return start
 
     def _returned(self, event: Any, coroutine: Any, args: tuple[Any, ...]) -> None:
         """A listener that is no coroutine function has given a coroutine: it is run like one's."""
+        _runtime.spawn(coroutine, self._captured(event, args))
+
+    def _captured(self, event: Any, args: tuple[Any, ...]) -> Callable[[Exception], object] | None:
+        """What gets the failure of a coroutine listener that is called now; None: it is uncaught."""
+        own = getattr(self, '_capture', None)
+        if not (capture_rejections if own is None else own):
+            return None
 
         def failed(error: Exception) -> None:
-            self._rejected(error, event, args)
+            self.on_rejection(error, event, *args)
 
-        _runtime.spawn(coroutine, failed)
-
-    def _rejected(self, error: Exception, event: Any, args: tuple[Any, ...]) -> None:
-        """A coroutine listener of ``event`` failed."""
-        if not getattr(self, '_capture', capture_rejections):
-            raise error
-        self.on_rejection(error, event, *args)
+        return failed
 
     def on_rejection(self, error: Exception, event: Any, /, *args: Any) -> None:
         """Called when a coroutine listener of ``event`` raises; ``args`` is what it was given.
 
         May be overridden. An emitter emits 'error', a stream is destroyed with the error, a server
         destroys the connection whose 'connection' listener it was. What is raised here is an
-        uncaught error, and so is by default the error of an 'error' listener.
+        uncaught error, and so is what the listeners of that 'error' raise.
         """
-        if event == 'error':
-            raise error
-        self.emit('error', error)
+        own = getattr(self, '_capture', None)
+        self._capture = False
+        try:
+            self.emit('error', error)
+        finally:
+            self._capture = own
 
     # -- removing ---------------------------------------------------------------------------
 
@@ -281,7 +282,7 @@ class EventEmitter:
                 del self._events[event]
             return self
         if event is None:
-            for name in [name for name in self._events if name != 'removeListener']:
+            for name in [name for name in self.event_names() if name != 'removeListener']:
                 self.remove_all_listeners(name)
             event = 'removeListener'
         for listener in reversed(self._listeners(event)):
@@ -303,6 +304,7 @@ class EventEmitter:
         if event == 'error':
             if error_monitor in self._events:
                 self.emit(error_monitor, *args)
+                entry = self._events.get(event)  # as they are after it
             if entry is None:
                 self._unheard(args)
         if entry is None:
@@ -378,7 +380,11 @@ class EventEmitter:
 
     def event_names(self) -> list[Any]:
         """The events that have listeners, in the order of their first listener."""
-        return list(self._events)
+        names = list(self._events)
+        if error_monitor in self._events:  # symbols come last in JavaScript
+            names.remove(error_monitor)
+            names.append(error_monitor)
+        return names
 
     # Any: a compiled function checks what is annotated, before ours and without the code.
     def set_max_listeners(self, n: Any, /) -> Any:

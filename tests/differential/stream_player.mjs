@@ -6,7 +6,11 @@ import * as events from 'node:events';
 import stream from 'node:stream';
 import { createInterface } from 'node:readline';
 
-process.on('warning', () => {});
+process.on('warning', (warning) => {
+  if (!playing || warning.name !== 'MaxListenersExceededWarning') return;
+  const type = typeof warning.type === 'symbol' ? 'symbol' : warning.type;
+  playing.log('~warned', type, warning.count);
+});
 const TURNS = 40;
 let playing = null;
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -324,26 +326,33 @@ class Player:
     # -- what is awaited: its own lane of the trace ----------------------------------------------
 
     def do_await(self, step: dict[str, Any], env: dict[str, Any]) -> None:
-        self.tasks.append(asyncio.get_running_loop().create_task(self.wait(step, env)))
-
-    async def wait(self, step: dict[str, Any], env: dict[str, Any]) -> None:
-        lane = f'~{step["lane"]}'
+        # What is called is called now, as an async function of JavaScript begins at once.
+        args = [self.value(one) for one in step.get('args', ())]
+        thing = self.things[step['on']] if step.get('on') else None
+        what = step['what']
         try:
-            args = [self.value(one) for one in step.get('args', ())]
-            thing = self.things[step['on']] if step.get('on') else None
-            what = step['what']
             if what == 'iterate':
-                source = self.method(thing, step['fn'])(*args) if step.get('fn') else thing
-                await self.iterate(source, step, env, 'chunk')
-            elif what == 'on':
-                await self.iterate(events.on(*args), step, env, 'got')
-            elif what == 'once':
-                self.log(lane, 'got', self.shown(await events.once(*args)))
+                made = self.method(thing, step['fn'])(*args) if step.get('fn') else thing
             elif what == 'method':
-                self.log(lane, 'gives', self.shown(await self.method(thing, step['fn'])(*args)))
+                made = self.method(thing, step['fn'])(*args)
+            elif what == 'promises':
+                made = getattr(stream.promises, step['fn'])(*args)
             else:
-                result = await getattr(stream.promises, step['fn'])(*args)
-                self.log(lane, 'gives', self.shown(result))
+                made = getattr(events, what)(*args)
+        except Exception as error:
+            self.log(f'~{step["lane"]}', 'raises', self.shown(error))
+            return
+        self.tasks.append(asyncio.get_running_loop().create_task(self.wait(made, step, env)))
+
+    async def wait(self, made: Any, step: dict[str, Any], env: dict[str, Any]) -> None:
+        lane = f'~{step["lane"]}'
+        what = step['what']
+        try:
+            if what in ('iterate', 'on'):
+                await self.iterate(made, step, env, 'chunk' if what == 'iterate' else 'got')
+            else:
+                result = await made
+                self.log(lane, 'got' if what == 'once' else 'gives', self.shown(result))
         except Exception as error:
             self.log(lane, 'raises', self.shown(error))
 
@@ -351,6 +360,7 @@ class Player:
         lane = f'~{step["lane"]}'
         count = 0
         iterator = aiter(source)
+        del source
         async for one in iterator:
             self.log(lane, word, self.shown(one))
             count += 1
@@ -403,6 +413,13 @@ def play(program: dict[str, Any]) -> list[list[Any]]:
             player.log('uncaught', player.shown(context.get('exception')))
             player.stop('uncaught')
 
+        def warned(message: Any, *_: Any, **__: Any) -> None:
+            found = re.match(r"(\d+) listeners for (?:'(\w+)'|\w+) on", str(message))
+            if found is not None:
+                player.log('~warned', found[2] or 'symbol', int(found[1]))
+
+        warnings.simplefilter('always')
+        warnings.showwarning = warned
         loop.set_exception_handler(uncaught)
         tailrace.set_immediate(player.next)
         await player.done

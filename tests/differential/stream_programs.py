@@ -11,6 +11,11 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+try:
+    from event_programs import EVENT_FAMILIES  # type: ignore[import-not-found]
+except ImportError:  # as a part of the tests
+    from .event_programs import EVENT_FAMILIES
+
 __all__ = ['FAMILIES', 'family_of', 'stream_program']
 
 Step = dict[str, Any]
@@ -485,6 +490,7 @@ FAMILIES: dict[str, Callable[[Maker], Step]] = {
     'pair': _pair,
     'piping': _piping,
     'lines': _lines,
+    **EVENT_FAMILIES,
 }
 
 
