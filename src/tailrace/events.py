@@ -213,7 +213,7 @@ class EventEmitter:
         _runtime.spawn(coroutine, self._captured(event, args))
 
     def _captured(self, event: Any, args: tuple[Any, ...]) -> Callable[[Exception], object] | None:
-        """What gets the failure of a coroutine listener that is called now; None: it is uncaught."""
+        """Who gets the failure of a coroutine listener that is called now; None: uncaught."""
         own = getattr(self, '_capture', None)
         if not (capture_rejections if own is None else own):
             return None

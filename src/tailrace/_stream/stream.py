@@ -269,7 +269,7 @@ class Stream(TypedStream):
     def event_names(self) -> list[Any]:
         """The events that have listeners; those of every stream come first, as in Node."""
         names = [name for name in _FIRST if name in self._events]
-        return names + [name for name in self._events if name not in _FIRST]
+        return names + [name for name in super().event_names() if name not in _FIRST]
 
     # -- awaiting ---------------------------------------------------------------------------------
 
