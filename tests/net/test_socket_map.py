@@ -18,7 +18,8 @@ ROWS = re.findall(r'^\| (`.*?) \| (.*?) \|$', TABLE, re.MULTILINE)
 def module_of(name: str) -> str:
     for cls in net.Socket.__mro__:
         if name in vars(cls):
-            return str(vars(cls)[name].__module__)
+            found = vars(cls)[name]
+            return str((found.fget if isinstance(found, property) else found).__module__)
     raise AssertionError(f'Socket has no {name}')
 
 

@@ -1,45 +1,30 @@
 """``Socket``: the public face of one connection.
 
-What it does is in ``endpoint.py``; here are the names that users call, what they take and give.
-Where each method lives, ``write`` and ``pause`` too: the table in ``docs/design.md``.
+What it does is in ``endpoint.py``; here and in the two classes below, ``tuned.py`` (options) and
+``known.py`` (what can be asked), are the names that users call, what they take and give. Where each
+method lives, ``write`` and ``pause`` too: the table in ``docs/design.md``.
 """
 
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from .._names import Record, node_names
-from .._stream.describe import describe
-from .._stream.encodings import encode
-from .._stream.state import L_DESTROYED, L_GONE, R_ENDED, W_ENDING, W_FINISHED
+from .._names import node_names
+from .._stream.state import L_DESTROYED, L_GONE, W_FINISHED
 from .._stream.writable import Writable
-from .._validate import (
-    MAX_TIMEOUT,
-    bad_type,
-    check_callable,
-    check_int,
-    is_mapping,
-    milliseconds,
-    shown,
-)
 from .._waiting import first_of
-from ..errors import InvalidHandleTypeError, state_error, system_error
+from ..errors import InvalidHandleTypeError, state_error
 from .descriptor import OwnDescriptor
-from .endpoint import checked_block_list
 from .leaving import Patience
 from .options import connect_call, socket_call
-from .settings import Settings, keep_alive
-from .typed_socket import TypedSocket
-from .unheard import place, told_of
+from .tuned import Tuned
+from .unheard import told_of
 
 if TYPE_CHECKING:
-    from .._addr import BlockList
-    from .._proxy import ProxyHeader
     from .._stream.typed import OnDone
-    from .option_types import Chunk, ConnectOptions, Duration, OnConnect, SocketOptions
+    from .option_types import Chunk, ConnectOptions, OnConnect, SocketOptions
 
 __all__ = ['Socket']
 
@@ -47,7 +32,7 @@ _S = TypeVar('_S', bound='Socket')
 
 
 @node_names
-class Socket(OwnDescriptor, TypedSocket):
+class Socket(OwnDescriptor, Tuned):
     """One connection: TCP, or a Unix-domain socket.
 
     Made by :func:`connect`, by a server for its 'connection' listeners, or by hand and then
@@ -210,292 +195,6 @@ class Socket(OwnDescriptor, TypedSocket):
             self._start_reading()
         return self._take(size)
 
-    # -- timeout and socket options ---------------------------------------------------------------
-
-    def set_timeout(self, timeout: Duration, callback: OnConnect | None = None, /) -> Self:
-        """Emit 'timeout' after ``timeout`` ms (or a timedelta) without activity.
-
-        The connection is not closed. 0 switches it off, and takes ``callback`` away. ``callback``
-        becomes a one-time 'timeout' listener. Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
-        """
-        if self._life & L_DESTROYED:
-            return self
-        ms = milliseconds('timeout', timeout)
-        if ms > MAX_TIMEOUT:
-            warnings.warn(
-                f'{shown(ms)} ms is too long; 2**31 - 1 is used', RuntimeWarning, stacklevel=2
-            )
-        if callback is not None:
-            check_callable('callback', callback)
-        self._timeout = ms
-        if self._idle is not None:
-            self._idle.stop()
-            self._idle = None
-        if ms == 0:
-            if callback is not None:
-                self.off('timeout', callback)
-        else:
-            self._start_idle()
-            if callback is not None:
-                self.once('timeout', callback)
-        return self
-
-    def set_no_delay(self, no_delay: bool = True, /) -> Self:
-        """Switch Nagle's algorithm off (True) or on (False); remembered until connected."""
-        if self._handle is not None:
-            self._handle.set_no_delay(bool(no_delay))
-        else:
-            self._remembered().no_delay = bool(no_delay)
-        return self
-
-    def set_keep_alive(
-        self,
-        enable: bool | Mapping[str, Any] = False,
-        initial_delay: Duration | None = 0,
-        interval: Duration | None = None,
-        count: int | None = None,
-        **options: Any,
-    ) -> Self:
-        """Switch keep-alive probes on or off; remembered until connected.
-
-        ``initial_delay`` (ms): silence before the first probe; ``interval`` (ms) between probes;
-        ``count`` of them. A delay of a second or more comes with an interval of 1 s and 10 probes
-        unless they are given; below that, or with an interval under a second, all three stay as
-        the system has them (Linux: 2 h, 75 s, 9). Also one mapping of these four.
-
-        Raises ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE.
-        """
-        if options.keys() - {'initialDelay'}:
-            raise TypeError(f'set_keep_alive() got an unexpected keyword: {min(options)!r}')
-        initial_delay = options.get('initialDelay', initial_delay)
-        if is_mapping(enable):
-            given = enable
-            enable = given.get('enable', False)
-            initial_delay = given.get('initialDelay', given.get('initial_delay', 0))
-            interval, count = given.get('interval'), given.get('count')
-        delay, every, probes = keep_alive(initial_delay, interval, count)
-        if self._handle is not None:
-            self._handle.set_keep_alive(bool(enable), delay, every, probes)
-        else:
-            settings = self._remembered()
-            settings.keep_alive = bool(enable)
-            settings.delay, settings.interval, settings.count = delay, every, probes
-        return self
-
-    def set_type_of_service(self, tos: int, /) -> Self:
-        """Set IP_TOS or IPV6_TCLASS, 0 to 255; remembered until connected.
-
-        Raises ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, or the system's error.
-        """
-        if tos != tos:
-            bad_type('tos', 'a number', tos)
-        value = check_int('tos', tos, 0, 255)
-        self._remembered().tos = value
-        if self._handle is not None and self._handle.kind == 'tcp':
-            code = self._handle.set_type_of_service(value)
-            if code > 0:
-                raise system_error(code, 'setTypeOfService')
-        return self
-
-    def get_type_of_service(self) -> int:
-        """The value in force, or the one remembered; 0 by default."""
-        if self._handle is not None and self._handle.kind == 'tcp':
-            value = self._handle.get_type_of_service()
-            if value < 0:
-                raise system_error(-value, 'getTypeOfService')
-            return value
-        return (self._settings.tos or 0) if self._settings is not None else 0
-
-    def _remembered(self) -> Settings:
-        if self._settings is None:
-            self._settings = Settings()
-        return self._settings
-
-    def ref(self) -> Self:
-        """Keep the program alive while open (the default); see ``tailrace.run``."""
-        return self._set_ref(True)
-
-    def unref(self) -> Self:
-        """Let the program end although this socket is open."""
-        return self._set_ref(False)
-
-    def _set_ref(self, ref: bool) -> Self:
-        handle = self._handle
-        if handle is not None:
-            if ref:
-                handle.ref()
-            else:
-                handle.unref()
-        elif self._under_way is None:
-            self.once('connect', self.ref if ref else self.unref)
-            return self
-        self._refed = ref
-        return self
-
-    # -- what it is -------------------------------------------------------------------------------
-
-    @property
-    def server(self) -> Any:
-        """The server that accepted this socket, or None."""
-        return self._server
-
-    #: Set by a server, see proxied.py.
-    _proxy_header: ProxyHeader | None = None
-
-    @property
-    def proxy_header(self) -> ProxyHeader | None:
-        """The :class:`~tailrace.proxy_protocol.ProxyHeader` that a server has read, or None."""
-        return self._proxy_header
-
-    @property
-    def block_list(self) -> BlockList | None:
-        """The BlockList given to the constructor, or None; may be set."""
-        return self._block_list
-
-    @block_list.setter
-    def block_list(self, value: BlockList | None) -> None:
-        self._block_list = checked_block_list(value)
-
-    @property
-    def connecting(self) -> bool:
-        """Whether ``connect()`` is under way."""
-        return self._connecting
-
-    @property
-    def pending(self) -> bool:
-        """Whether the socket is not connected: not yet, or no more."""
-        return self._handle is None or self._connecting
-
-    @property
-    def ready_state(self) -> str:
-        """'opening', 'open', 'readOnly', 'writeOnly' or 'closed'."""
-        if self._connecting:
-            return 'opening'
-        if self.readable:
-            return 'open' if self.writable else 'readOnly'
-        return 'writeOnly' if self.writable else 'closed'
-
-    @property
-    def timeout(self) -> int | float | None:
-        """What was given to :meth:`set_timeout`, in ms; None if nothing was.
-
-        May be set, as in Node; only :meth:`set_timeout` starts or stops the timer.
-        """
-        return self._timeout
-
-    @timeout.setter
-    def timeout(self, value: int | float | None) -> None:
-        self._timeout = value
-
-    @property
-    def auto_select_family_attempted_addresses(self) -> list[str] | None:
-        """``'ip:port'`` of each address tried, if there were several to try."""
-        found = self._attempted if self._under_way is None else self._under_way.attempted
-        return None if found is None else list(found)
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes received on this connection."""
-        return self._counted[0] if self._handle is None else self._handle.bytes_read
-
-    @property
-    def bytes_written(self) -> int:
-        """Bytes written on this connection, the queued ones included."""
-        count = self._counted[1] if self._handle is None else self._handle.bytes_written
-        if self._held_write is not None:
-            data = self._held_write[0]
-            parts: Any = data
-            if not isinstance(data, list):
-                parts = [data]
-            count += sum(map(len, parts))
-        for chunk, encoding, _, _ in self._w_buf or ():
-            count += len(encode(chunk, encoding) if isinstance(chunk, str) else chunk)
-        return count
-
-    @property
-    def buffer_size(self) -> int | None:
-        """Deprecated: :attr:`writable_length`; None before connect()."""
-        warnings.warn('buffer_size: use writable_length', DeprecationWarning, stacklevel=2)
-        if self._handle is None and not self._connecting:
-            return None
-        return self.writable_length
-
-    def address(self) -> Record:
-        """Own ``{address, family, port}``; empty without an IP connection."""
-        info = self._name(False)
-        if info is None:
-            return Record()
-        return Record(address=info[0], family=info[2], port=info[1])
-
-    def _name(self, peer: bool) -> Any:
-        """Own or the peer's (address, port, family), asked of the system once."""
-        names = self._names
-        if names is None:
-            if self._handle is None:
-                # While it connects the own address is known already.
-                machine = self._under_way
-                trying = None if peer or machine is None else machine.trying
-                return None if trying is None else trying.get_sock_name()
-            names = self._names = [None, None]
-        if names[peer] is None and self._handle is not None:
-            handle = self._handle
-            names[peer] = handle.get_peer_name() if peer else handle.get_sock_name()
-        return names[peer]
-
-    @property
-    def local_address(self) -> str | None:
-        """Own IP address; None when not connected, destroyed, or on a Unix socket."""
-        name = self._name(False)
-        return None if name is None else str(name[0])
-
-    @property
-    def local_port(self) -> int | None:
-        """Own port, or None."""
-        name = self._name(False)
-        return None if name is None else int(name[1])
-
-    @property
-    def local_family(self) -> str | None:
-        """'IPv4', 'IPv6' or None."""
-        name = self._name(False)
-        return None if name is None else str(name[2])
-
-    @property
-    def remote_address(self) -> str | None:
-        """The peer's IP address; None without one; once read it stays."""
-        name = self._name(True)
-        return None if name is None else str(name[0])
-
-    @property
-    def remote_port(self) -> int | None:
-        """The peer's port, or None."""
-        name = self._name(True)
-        return None if name is None else int(name[1])
-
-    @property
-    def remote_family(self) -> str | None:
-        """'IPv4', 'IPv6' or None."""
-        name = self._name(True)
-        return None if name is None else str(name[2])
-
-    def _resource_details(self) -> dict[str, Any]:
-        """For :func:`tailrace.active_resources`."""
-        if self._connecting:
-            state = 'connecting'
-        elif self._w & W_FINISHED:
-            state = 'waiting for the peer'
-        elif self._w & W_ENDING:
-            state = 'ended'
-        else:
-            state = 'ended by the peer' if self._r & R_ENDED else 'reading'
-        return {
-            'peer': place(self._name(True)),
-            'local': place(self._name(False)),
-            'state': state,
-            'queued': self.writable_length,
-            'unread': self.readable_length,
-        }
-
     # -- failing ----------------------------------------------------------------------------------
 
     def _take_blame(self, error: BaseException) -> bool:
@@ -517,18 +216,6 @@ class Socket(OwnDescriptor, TypedSocket):
         too_late = event == 'error' or bool(self._life & L_DESTROYED)
         if not (too_late and server is not None and server._connection_failed(self, error)):
             super().on_rejection(error, event, *args)
-
-    def __repr__(self) -> str:
-        words = [type(self).__name__]
-        handle = self._handle
-        if self._connecting:
-            words.append('connecting')
-        elif handle is not None:
-            words.append(f'fd={handle.fd}')
-            if self.remote_address is not None:
-                words.append(f'{place(self._name(False))} -> {place(self._name(True))}')
-        words.append(f'{self.ready_state}, {describe(self)}')
-        return f'<{" ".join(words)}>'
 
     # -- awaiting ---------------------------------------------------------------------------------
 
@@ -600,22 +287,4 @@ class Socket(OwnDescriptor, TypedSocket):
         startTls = start_tls
         resetAndDestroy = reset_and_destroy
         destroySoon = destroy_soon
-        setTimeout = set_timeout
-        setNoDelay = set_no_delay
-        setKeepAlive = set_keep_alive
         waitClosed = wait_closed
-        setTypeOfService = set_type_of_service
-        getTypeOfService = get_type_of_service
-        proxyHeader = proxy_header
-        blockList = block_list
-        readyState = ready_state
-        autoSelectFamilyAttemptedAddresses = auto_select_family_attempted_addresses
-        bytesRead = bytes_read
-        bytesWritten = bytes_written
-        bufferSize = buffer_size
-        localAddress = local_address
-        localPort = local_port
-        localFamily = local_family
-        remoteAddress = remote_address
-        remotePort = remote_port
-        remoteFamily = remote_family
