@@ -20,8 +20,17 @@ from .layers import ASYNCIO, LAYERS, REFUSES
 PACKAGE = 'tailrace'
 SOURCE = Path(__file__).resolve().parent.parent / 'src' / PACKAGE
 
-#: No file of the package has more lines.
-LONGEST = 700
+#: No file of the package has more lines (the aim is 400), but for
+LONGEST = 420
+#: these, which hang together and may only get shorter.
+LONGER = {
+    '_event_series.py': 480,
+    '_handles/_kernel.c': 640,
+    '_net/endpoint.py': 540,
+    '_stream/read.py': 560,
+    '_stream/write.py': 590,
+    'events.py': 560,
+}
 
 
 class Import(NamedTuple):
@@ -105,13 +114,17 @@ def offences(modules: Mapping[str, str], packages: frozenset[str] = frozenset())
     return out
 
 
-def oversized(folder: Path) -> list[str]:
-    """The files with more lines than a file may have."""
-    return [
-        f'{path.name} has {lines} lines'
-        for path in sorted(folder.rglob('*.py'))
-        if (lines := len(path.read_text('utf-8').splitlines())) > LONGEST
-    ]
+def oversized(folder: Path, longer: Mapping[str, int] = LONGER) -> list[str]:
+    """The files with more lines than a file may have, and exceptions that are none any more."""
+    out = []
+    for path in sorted([*folder.rglob('*.py'), *folder.rglob('*.c')]):
+        name = path.relative_to(folder).as_posix()
+        lines = len(path.read_text('utf-8').splitlines())
+        if lines > longer.get(name, LONGEST):
+            out.append(f'{name} has {lines} lines')
+        elif name in longer and lines <= LONGEST:
+            out.append(f'{name} has {lines} lines and needs no exception')
+    return out
 
 
 def packages_of(folder: Path) -> frozenset[str]:
@@ -136,6 +149,7 @@ def test_every_unit_of_the_table_exists() -> None:
 
 def test_no_file_is_too_long() -> None:
     assert oversized(SOURCE) == []
+    assert all((SOURCE / name).is_file() for name in LONGER)
 
 
 BASE = {'events': '', 'errors': '', '_runtime': '', '_stream': '', '_stream.duplex': ''}
@@ -184,8 +198,21 @@ def test_permitted_imports_are_not_offences() -> None:
     assert offences(modules, frozenset({'_stream', '_net'})) == []
 
 
-def test_long_file_is_seen(tmp_path: Path) -> None:
-    (tmp_path / 'right.py').write_text('x\n' * LONGEST)
+@pytest.mark.parametrize('name', ['long.py', 'part/long.c'])
+def test_long_file_is_seen(tmp_path: Path, name: str) -> None:
+    (tmp_path / 'part').mkdir()
+    (tmp_path / name).write_text('x\n' * LONGEST)
     assert oversized(tmp_path) == []
-    (tmp_path / 'long.py').write_text('x\n' * (LONGEST + 1))
-    assert oversized(tmp_path) == [f'long.py has {LONGEST + 1} lines']
+    (tmp_path / name).write_text('x\n' * (LONGEST + 1))
+    assert oversized(tmp_path) == [f'{name} has {LONGEST + 1} lines']
+
+
+def test_an_exception_has_a_limit_too_and_an_end(tmp_path: Path) -> None:
+    longer = {'long.py': LONGEST + 5}
+    for lines, found in (
+        (LONGEST + 5, []),
+        (LONGEST + 6, [f'long.py has {LONGEST + 6} lines']),
+        (LONGEST, [f'long.py has {LONGEST} lines and needs no exception']),
+    ):
+        (tmp_path / 'long.py').write_text('x\n' * lines)
+        assert oversized(tmp_path, longer) == found
