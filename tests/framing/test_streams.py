@@ -389,3 +389,54 @@ def test_an_unheard_failure_of_a_served_connection_is_that_ones(run: Any) -> Non
         assert failures == ['FrameError', 'TypeError']
 
     run(main)
+
+
+def _both(here: Any) -> None:
+    here.stream.destroy()
+    here.destroy()
+
+
+def _both_later(here: Any) -> None:
+    here.stream.destroy()
+    tailrace.next_tick(here.destroy)
+
+
+def _as_it_is_told(here: Any) -> None:
+    here.stream.once('end', here.destroy)
+    here.stream.resume()
+    here.end()
+
+
+@pytest.mark.parametrize(
+    'act',
+    [
+        lambda here: here.destroy(),
+        lambda here: here.destroy(ValueError('mine')),
+        lambda here: here.stream.destroy(),
+        lambda here: here.stream.destroy(ValueError('from below')),
+        _both,
+        _both_later,
+        lambda here: (here.destroy(), here.stream.destroy()),
+        lambda here: here.end(b'bye'),
+        _as_it_is_told,
+        lambda here: here.stream.destroy_soon(),
+    ],
+)
+@pytest.mark.parametrize('kind', KINDS)
+def test_close_comes_after_that_of_the_stream_below(run: Any, kind: str, act: Any) -> None:
+    """Whoever ends which first: both close once, the stream of messages last."""
+
+    async def main() -> None:
+        async with connected(kind) as (client, server):
+            here = FramedStream(server, Lines())
+            order: list[str] = []
+            server.on('close', lambda: order.append('below'))
+            here.on('close', lambda: order.append('messages'))
+            here.on('error', lambda error: None).resume()
+            client.on('error', lambda error: None).resume().end()
+            act(here)
+            await here.wait_closed()
+            await server.wait_closed()
+            assert order == ['below', 'messages']
+
+    run(main)

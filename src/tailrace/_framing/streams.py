@@ -10,7 +10,7 @@ from typing import Any
 
 from .._names import node_names
 from .._stream.duplex import Duplex, Transform
-from .._stream.state import L_EMIT_CLOSE
+from .._stream.state import L_GONE
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
 from .codec import Codec
@@ -262,7 +262,8 @@ class FramedStream(Duplex):
     def _destroy(self, error: Any, callback: Any) -> None:
         self._waiting = None
         inner = self._inner
-        if inner.closed or not inner._life & L_EMIT_CLOSE:
+        # Not `inner.closed`: that is true some ticks before its 'close'.
+        if inner._life & L_GONE or not inner._emits_close():
             inner.destroy(error)
             callback(error)
         else:

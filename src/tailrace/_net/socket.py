@@ -202,6 +202,9 @@ class Socket(OwnDescriptor, Tuned):
         server = self._server
         return server is not None and bool(server._connection_failed(self, error))
 
+    def _emits_close(self) -> bool:
+        return True  # by itself, when its handle is closed (see link.py)
+
     def _answerer(self) -> Any:
         return self if self._server is not None else None
 

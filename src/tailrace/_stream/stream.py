@@ -273,6 +273,10 @@ class Stream(TypedStream):
 
     # -- awaiting ---------------------------------------------------------------------------------
 
+    def _emits_close(self) -> bool:
+        """Whether 'close' comes when it is destroyed."""
+        return bool(self._life & L_EMIT_CLOSE)
+
     async def wait_closed(self) -> None:
         """Wait until 'close' was emitted; a stream's error is not raised here."""
         if not self._life & L_GONE:
