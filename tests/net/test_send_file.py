@@ -203,6 +203,11 @@ def test_a_file_that_the_kernel_does_not_send_is_read(
         (('/no/such/file',), FileNotFoundError),
         ((99999,), OSError),
         (('with\0nul',), ValueError),
+        (('folder',), IsADirectoryError),
+        (('fifo',), ValueError),
+        (('pipe',), ValueError),
+        (('socket',), ValueError),
+        (('/dev/null',), ValueError),
     ],
 )
 def test_wrong_arguments_change_nothing(
@@ -210,6 +215,18 @@ def test_wrong_arguments_change_nothing(
 ) -> None:
     if arguments[0] == 'file':
         arguments = (path, *arguments[1:])
+    elif arguments[0] == 'folder':
+        arguments = (path.parent,)
+    ends: list[Any] = []
+    if arguments[0] == 'fifo':
+        arguments = (path.with_name('fifo'),)  # which nobody writes
+        os.mkfifo(arguments[0])
+    elif arguments[0] == 'pipe':
+        ends = [*os.pipe()]
+    elif arguments[0] == 'socket':
+        ends = [one.detach() for one in stdlib.socketpair()]
+    if ends:
+        arguments = (ends[0],)
 
     async def main() -> None:
         async with connected() as (client, accepted):
@@ -228,6 +245,8 @@ def test_wrong_arguments_change_nothing(
         assert closed.value.code == 'ERR_SOCKET_CLOSED'
 
     run(main)
+    for fd in ends:
+        os.close(fd)
 
 
 @pytest.mark.parametrize('native', [True, False])

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import struct
 import sys
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .reading import RawSocket, code_of
 
@@ -336,6 +337,23 @@ def set_owner(path: str, uid: int, gid: int) -> int:
     return 0
 
 
+_CLOEXEC: Final = int(getattr(os, 'O_CLOEXEC', 0))
+_NONBLOCK: Final = int(getattr(os, 'O_NONBLOCK', 0))
+
+
+def _size_of(fd: int) -> int:
+    """The size of a file; OSError or ValueError of what has none.
+
+    Of a pipe, a terminal and a block device fstat(2) says 0, and nothing would be sent.
+    """
+    status = os.fstat(fd)
+    if stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError('a pipe, a socket or a device has no size')
+    return status.st_size
+
+
 class FileSource:
     """A file that is sent: where its bytes are, and whether it is closed at the end.
 
@@ -349,7 +367,8 @@ class FileSource:
         self._file: Any = None
         self._owned = isinstance(file, (str, bytes, os.PathLike))
         if self._owned:
-            self.fd = os.open(file, os.O_RDONLY | getattr(os, 'O_CLOEXEC', 0))
+            # Nonblocking: opening a named pipe would wait for its writer.
+            self.fd = os.open(file, os.O_RDONLY | _CLOEXEC | _NONBLOCK)
         elif isinstance(file, int):
             self.fd = int(file)
         else:
@@ -360,7 +379,7 @@ class FileSource:
                 self.fd = -1
         try:
             if self.fd >= 0:
-                self.size: int = os.fstat(self.fd).st_size
+                self.size: int = _size_of(self.fd)
             else:
                 self.size = int(self._file.seek(0, os.SEEK_END))
         except BaseException:

@@ -180,13 +180,14 @@ class OwnDescriptor(Descriptor):
         ``file`` is a path, a descriptor, or a binary file object, which stays open. ``offset`` and
         ``count`` (default: up to its end) say which part; never more than there is. What was
         written before goes out before, what is written or ended afterwards goes out behind. The
-        kernel sends it itself (sendfile); through TLS, in memory, and from what is no regular file
-        it is read piece by piece. As long as it is under way ``write`` returns False, and 'drain'
+        kernel sends it itself (sendfile); through TLS, in memory, and where it cannot, the file is
+        read piece by piece. As long as it is under way ``write`` returns False, and 'drain'
         comes at its end.
 
         ``progress(sent, size)`` is called after each piece, ``callback(error)`` at the end. Raises
-        what opening the file raises (ENOENT … with the syscall 'open') at once, and
-        ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE. Later failures destroy the socket, because what
+        what opening the file raises (ENOENT, EISDIR … with the syscall 'open') at once, and
+        ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE for what has no size: a pipe,
+        a socket, a device. Later failures destroy the socket, because what
         follows a torn file means something else: 'error', and the await raises it. A file that
         becomes shorter meanwhile is ENODATA. Cancelling the await destroys the socket.
         """
