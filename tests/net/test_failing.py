@@ -605,3 +605,24 @@ def test_a_connection_of_the_program_keeps_nodes_rule_in_a_pipe(loop_factory: An
 
     with pytest.raises(ConnectionRefusedError):
         tailrace.run(main, loop_factory=loop_factory)
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError('no words')
+
+    __repr__ = __str__
+
+
+def test_an_exception_without_words_is_logged_all_the_same(loop_factory: Any, records: Any) -> None:
+    async def handler(sock: Socket) -> None:
+        raise UnspeakableError
+
+    async def main() -> None:
+        server = await net.create_server(handler).listen(0, '127.0.0.1')
+        assert await ask(server.address().port) in (b'', b'reset')
+        await server.close_all(1000)
+
+    tailrace.run(main, loop_factory=loop_factory)
+    (record,) = records(logging.ERROR)
+    assert 'UnspeakableError: (its text raised RuntimeError)' in record.getMessage()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -217,3 +218,23 @@ def test_traces_to_stderr(wanted: str, tmp_path: Path) -> None:
         'tracing:net.server.listen:asyncEnd',
     ]
     assert 'tracing:net.client.connect:asyncEnd' in told
+
+
+def test_a_check_of_a_balancer_is_not_turned_away(
+    run: Any, messages: list[tuple[str, Any]]
+) -> None:
+    """It ends before its header: told by 'reject' for who wants to know, and by nothing else."""
+
+    async def main() -> None:
+        server, heard = server_on(proxy_protocol='required', proxy_from='127.0.0.1')
+        port = await started(server)
+        for data in (b'', b'GET '):
+            with socket.create_connection(('127.0.0.1', port)) as raw:
+                raw.sendall(data)
+        await heard.until('reject', 2)
+        assert {data.error.reason for data in heard.all('reject')} == {'ended', 'invalid'}
+        assert [name for name, _ in messages].count('net.server.drop') == 1
+        assert server.stats().rejected == {'proxyProtocol': 1}
+        await stopped(server)
+
+    run(main)

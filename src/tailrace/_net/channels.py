@@ -16,7 +16,8 @@ And under names of our own, in the same manner:
 * ``net.socket.close`` {socket, error}: a socket that was connected or connecting is closed, before
   'close'; ``error`` is None if none has ended it;
 * ``net.server.drop`` {server, reason, data}: a connection was turned away, before 'drop' or
-  'reject'; ``data`` has its addresses, None without any.
+  'reject'; ``data`` has its addresses, None without any. Not of one that ended before its header
+  of the PROXY protocol was complete, as the checks of balancers do.
 
 A channel nobody subscribes to costs one test.
 """

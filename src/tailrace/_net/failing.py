@@ -167,11 +167,11 @@ class Failing(EventEmitter):
         elif not ordinary:
             logger().error(
                 'connection from %s to %s failed and was destroyed: %s: %s',
-                *(peer, place_of(self), type(error).__name__, error),
+                *(peer, place_of(self), type(error).__name__, _text(error)),
                 exc_info=error,
             )
         elif 'logging' in sys.modules:  # else nobody can have asked for debug records
-            logger().debug('connection from %s to %s ended: %s', peer, place_of(self), error)
+            logger().debug('connection from %s to %s ended: %s', peer, place_of(self), _text(error))
 
     def _call(self, callback: Callable[..., Any], error: BaseException, sock: Any) -> None:
         runtime = _runtime.current()
@@ -218,6 +218,14 @@ class Failing(EventEmitter):
     if TYPE_CHECKING:  # Node's spellings; see node_names
         onError = on_error
         acceptFailures = accept_failures
+
+
+def _text(error: BaseException) -> str:
+    """What it says; an exception of the program may raise there too."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f'(its text raised {type(failure).__name__})'
 
 
 def _peer(sock: Any) -> str:

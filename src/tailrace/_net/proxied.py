@@ -251,9 +251,11 @@ class Headers:
     def refused(self, data: Record | None, error: ProxyProtocolError) -> None:
         """Count, log and announce; the connection is closed already."""
         server = self.server
-        # haproxy's check by TCP resets the connection as soon as it has sent its header.
-        server._proxy_failures += error.reason != 'ended'
-        if channels.server_drop.subscribers:
+        # haproxy's check by TCP resets the connection as soon as it has sent its header: that is
+        # not counted, and nobody was turned away.
+        ended = error.reason == 'ended'
+        server._proxy_failures += not ended
+        if channels.server_drop.subscribers and not ended:
             channels.server_drop.publish(
                 {'server': server, 'reason': 'proxyProtocol', 'data': data}
             )
