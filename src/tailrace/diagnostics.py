@@ -6,6 +6,7 @@ All of it costs nothing until it is asked for. The page Observability shows how 
 import typing as _typing
 
 from ._names import module_names as _module_names
+from ._net.accept_delay import AcceptDelay, monitor_accept_delay
 from ._net.channels import Channel, channel, has_subscribers, subscribe, unsubscribe
 from ._net.counting import ClientStats, ProcessStats, Stats, stats
 from ._net.delay import LoopDelay, monitor_event_loop_delay
@@ -13,6 +14,7 @@ from ._net.observing import ConnectionLog, log_connections
 from ._status import serve_status
 
 __all__ = [
+    'AcceptDelay',
     'Channel',
     'ClientStats',
     'ConnectionLog',
@@ -22,6 +24,7 @@ __all__ = [
     'channel',
     'has_subscribers',
     'log_connections',
+    'monitor_accept_delay',
     'monitor_event_loop_delay',
     'serve_status',
     'stats',
@@ -32,6 +35,7 @@ __all__ = [
 if _typing.TYPE_CHECKING:  # Node's spellings
     hasSubscribers = has_subscribers
     logConnections = log_connections
+    monitorAcceptDelay = monitor_accept_delay
     monitorEventLoopDelay = monitor_event_loop_delay
     serveStatus = serve_status
 else:

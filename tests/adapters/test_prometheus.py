@@ -56,6 +56,8 @@ def test_metrics_of_the_process(run: Any) -> None:
             await net.connect(port, '127.0.0.1', local_address='192.0.2.1')
         delay = diagnostics.monitor_event_loop_delay()
         delay.enable()
+        waits = diagnostics.monitor_accept_delay()
+        waits.enable()
         now = tailrace.stats()
         text = prometheus.generate_latest(registry).decode()
         for line in (
@@ -66,10 +68,12 @@ def test_metrics_of_the_process(run: Any) -> None:
             'tailrace_client_errors_total{code="EADDRNOTAVAIL"} '
             f'{float(now.client.errors["EADDRNOTAVAIL"])}',
             'tailrace_loop_delay_mean_seconds 0.0',
+            'tailrace_accept_delay_max_seconds 0.0',
             '# TYPE tailrace_client_open_connections gauge',
         ):
             assert line in text
         delay.disable()
+        waits.disable()
         sock.destroy()
         for one in list(server._sockets):
             one.destroy()

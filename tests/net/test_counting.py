@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import socket
 import struct
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -235,7 +236,10 @@ def test_a_record_is_a_value() -> None:
         hash(one)
     assert one.as_dict()['bytes_read'] == 0 == one.bytesRead
     whole = tailrace.stats().as_dict()
-    assert set(whole) == {'servers', 'server', 'client', 'loop_delay', 'loop_delay_max'}
+    assert set(whole) == {
+        *('servers', 'server', 'client', 'loop_delay', 'loop_delay_max'),
+        *('accept_delay', 'accept_delay_max'),
+    }
     assert type(whole['server']['rejected']) is dict
     assert whole['client'].keys() == set(diagnostics.ClientStats._fields)
 
@@ -281,3 +285,40 @@ def test_wrong_arguments_of_the_monitor() -> None:
         with pytest.raises(errors.NodeError) as caught:
             diagnostics.monitorEventLoopDelay().percentile(value)
         assert caught.value.code == 'ERR_OUT_OF_RANGE'
+
+
+def test_how_long_connections_wait_to_be_accepted(run: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        monitor = diagnostics.monitor_accept_delay()
+        assert tailrace.stats().accept_delay is None
+        assert monitor.enable()
+        assert not monitor.enable()
+        server, heard = server_on()
+        port = await started(server)
+        local, _ = server_on()
+        await local.listen(str(tmp_path / 'sock'))
+        server.pause_accepting()
+        async with client(port):
+            await asyncio.sleep(0.05)  # the time is what is measured
+            server.resume_accepting()
+            await heard.until('connection')
+        async with client(str(tmp_path / 'sock')):
+            pass
+        if sys.platform == 'linux':
+            assert monitor.count == 1
+            assert monitor.max >= monitor.mean > 0
+        assert tailrace.stats().accept_delay == monitor.mean
+        assert tailrace.stats().accept_delay_max == monitor.max
+        assert repr(monitor).startswith(f'<AcceptDelay enabled, {monitor.count} delays')
+        assert monitor.disable()
+        assert not monitor.disable()
+        assert tailrace.stats().accept_delay is None
+        async with client(port):
+            await heard.until('connection', 2)
+        assert monitor.count == (sys.platform == 'linux')
+        monitor.reset()
+        assert (monitor.count, monitor.max) == (0, 0)
+        await stopped(server)
+        await stopped(local)
+
+    run(main)

@@ -91,11 +91,14 @@ class TailraceCollector(Collector):
         for code, count in now.client.errors.items():
             family.add_metric([code], count)
         yield family
-        if now.loop_delay is not None and now.loop_delay_max is not None:
-            for name, ms in (('mean', now.loop_delay), ('max', now.loop_delay_max)):
-                yield GaugeMetricFamily(
-                    f'tailrace_loop_delay_{name}_seconds', 'Delay of the event loop.', ms / 1000
-                )
+        for name, ms, text in (
+            ('loop_delay_mean', now.loop_delay, 'Delay of the event loop.'),
+            ('loop_delay_max', now.loop_delay_max, 'Delay of the event loop.'),
+            ('accept_delay_mean', now.accept_delay, 'Time that connections wait for accept.'),
+            ('accept_delay_max', now.accept_delay_max, 'Time that connections wait for accept.'),
+        ):
+            if ms is not None:
+                yield GaugeMetricFamily(f'tailrace_{name}_seconds', text, ms / 1000)
 
 
 def _family(side: str, name: str, grows: bool, text: str, labels: list[str]) -> Any:

@@ -235,6 +235,21 @@ def _linux_info(data: bytes) -> TcpInfo | int:
     )
 
 
+def silence(fd: int) -> float | None:
+    """For how many ms nothing has come from the peer of a TCP connection; None if it is not told.
+
+    ``tcpi_last_ack_recv``: every segment of a connection has an acknowledgement in it.
+    """
+    if not _LINUX or fd < 0:
+        return None
+    try:
+        with _Borrowed(fd) as sock:
+            data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _HEAD.size)
+    except OSError:
+        return None  # a Unix socket, or one that is reset already
+    return float(_HEAD.unpack(data)[20]) if len(data) == _HEAD.size else None
+
+
 # struct tcp_connection_info (netinet/tcp.h of macOS); times in ms there.
 _MACOS_INFO = struct.Struct('=4B13I7Q')
 #: Its states are those of tcp_fsm.h.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .._names import node_names
 from .._tally import clients
+from .accept_delay import enabled_accept_delay
 from .delay import enabled_delay
 from .guarded import Guarded
 from .patrol import queued_bytes
@@ -178,6 +179,8 @@ class ProcessStats(Figures):
     """Figures of the process, of all threads."""
 
     __slots__ = (
+        'accept_delay',
+        'accept_delay_max',
         'client',
         'loop_delay',
         'loop_delay_max',
@@ -195,10 +198,16 @@ class ProcessStats(Figures):
     loop_delay: float | None
     #: The longest delay in ms.
     loop_delay_max: float | None
+    #: Mean time in ms that connections waited to be accepted; None without an enabled monitor.
+    accept_delay: float | None
+    #: The longest of these times in ms.
+    accept_delay_max: float | None
 
     if TYPE_CHECKING:  # Node's spellings; see node_names
         loopDelay: float | None
         loopDelayMax: float | None
+        acceptDelay: float | None
+        acceptDelayMax: float | None
 
 
 #: Servers that have listened and are not closed.
@@ -332,6 +341,7 @@ def stats() -> ProcessStats:
     """
     servers = list(_servers)
     delay = enabled_delay()
+    waits = enabled_accept_delay()
     return ProcessStats(
         servers=len(open_servers()),
         server=_sum(
@@ -341,6 +351,8 @@ def stats() -> ProcessStats:
         client=_of_clients(),
         loop_delay=None if delay is None else delay.mean,
         loop_delay_max=None if delay is None else delay.max,
+        accept_delay=None if waits is None else waits.mean,
+        accept_delay_max=None if waits is None else waits.max,
     )
 
 

@@ -12,7 +12,7 @@ from .. import _runtime, _timers
 from .._names import node_names
 from .._validate import MAX_TIMEOUT, check_number, milliseconds, out_of_range
 
-__all__ = ['LoopDelay', 'enabled_delay', 'monitor_event_loop_delay']
+__all__ = ['Delays', 'LoopDelay', 'enabled_delay', 'monitor_event_loop_delay']
 
 #: Steps between one delay and twice that: a percentile is right within 4 %.
 _STEPS: Final = 16
@@ -22,45 +22,13 @@ _LEAST: Final = 0.01
 _enabled: list[LoopDelay] = []
 
 
-@node_names
-class LoopDelay:
-    """Delays of the event loop, in ms; made by :func:`monitor_event_loop_delay`.
+class Delays:
+    """Delays that were measured, in ms: how many, their mean, the longest, percentiles."""
 
-    How much later than planned the loop came back to a timer: what a callback that is due has to
-    wait because others run. Loops that count whole milliseconds (uvloop) show up to 1 ms always.
-    """
+    __slots__ = ('_buckets', '_total', 'count')
 
-    __slots__ = ('_buckets', '_due', '_resolution', '_runtime', '_timer', '_total', 'count')
-
-    def __init__(self, resolution: float) -> None:
-        self._resolution = resolution
-        self._runtime: Any = None
-        self._timer: Any = None
-        self._due = 0.0
+    def __init__(self) -> None:
         self.reset()
-
-    def enable(self) -> bool:
-        """Measure on the loop that runs now, or will; False if it was enabled already.
-
-        It does not keep the program alive.
-        """
-        if self._timer is not None:
-            return False
-        self._runtime = _runtime.current()
-        self._timer = _timers.Timer(self._runtime, self._look, self._resolution, (), False)
-        self._timer.unref()
-        self._due = self._timer.when
-        _enabled.append(self)
-        return True
-
-    def disable(self) -> bool:
-        """Stop measuring, and keep the figures; False if it was not enabled."""
-        if self._timer is None:
-            return False
-        self._timer.close()
-        self._timer = None
-        _enabled.remove(self)
-        return True
 
     def reset(self) -> None:
         """Forget what was measured."""
@@ -70,15 +38,12 @@ class LoopDelay:
         #: Step of the logarithm → how many, and the largest of them.
         self._buckets: dict[int, tuple[int, float]] = {}
 
-    def _look(self) -> None:
-        late = max(0.0, (self._runtime.clock() - self._due) * 1000)
+    def _add(self, ms: float) -> None:
         self.count += 1
-        self._total += late
-        step = math.floor(math.log2(max(late, _LEAST)) * _STEPS)
+        self._total += ms
+        step = math.floor(math.log2(max(ms, _LEAST)) * _STEPS)
         many, most = self._buckets.get(step, (0, 0.0))
-        self._buckets[step] = many + 1, max(most, late)
-        self._timer.restart(self._resolution)
-        self._due = self._timer.when
+        self._buckets[step] = many + 1, max(most, ms)
 
     @property
     def mean(self) -> float:
@@ -106,12 +71,67 @@ class LoopDelay:
                 break
         return found
 
+    def _is_enabled(self) -> bool:
+        raise NotImplementedError
+
     def __repr__(self) -> str:
-        state = 'enabled' if self._timer is not None else 'disabled'
+        state = 'enabled' if self._is_enabled() else 'disabled'
         return (
-            f'<LoopDelay {state}, {self.count} delays, mean {self.mean:.2f} ms, '
+            f'<{type(self).__name__} {state}, {self.count} delays, mean {self.mean:.2f} ms, '
             f'99 % {self.percentile(99):.2f} ms, max {self.max:.2f} ms>'
         )
+
+
+node_names(Delays)
+
+
+@node_names
+class LoopDelay(Delays):
+    """Delays of the event loop, in ms; made by :func:`monitor_event_loop_delay`.
+
+    How much later than planned the loop came back to a timer: what a callback that is due has to
+    wait because others run. Loops that count whole milliseconds (uvloop) show up to 1 ms always.
+    """
+
+    __slots__ = ('_due', '_resolution', '_runtime', '_timer')
+
+    def __init__(self, resolution: float) -> None:
+        super().__init__()
+        self._resolution = resolution
+        self._runtime: Any = None
+        self._timer: Any = None
+        self._due = 0.0
+
+    def enable(self) -> bool:
+        """Measure on the loop that runs now, or will; False if it was enabled already.
+
+        It does not keep the program alive.
+        """
+        if self._timer is not None:
+            return False
+        self._runtime = _runtime.current()
+        self._timer = _timers.Timer(self._runtime, self._look, self._resolution, (), False)
+        self._timer.unref()
+        self._due = self._timer.when
+        _enabled.append(self)
+        return True
+
+    def disable(self) -> bool:
+        """Stop measuring, and keep the figures; False if it was not enabled."""
+        if self._timer is None:
+            return False
+        self._timer.close()
+        self._timer = None
+        _enabled.remove(self)
+        return True
+
+    def _look(self) -> None:
+        self._add(max(0.0, (self._runtime.clock() - self._due) * 1000))
+        self._timer.restart(self._resolution)
+        self._due = self._timer.when
+
+    def _is_enabled(self) -> bool:
+        return self._timer is not None
 
 
 def monitor_event_loop_delay(resolution: Any = 20) -> LoopDelay:
