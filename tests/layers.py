@@ -27,7 +27,7 @@ LAYERS = (
             'adapters',
         ),
     ),
-    Layer('a running process seen from outside', ('_status',)),
+    Layer('a running process seen from outside', ('_status', '_status_signal')),
     Layer('one call that serves: signals, readiness, reloads, the end', ('_serve',)),
     Layer(
         "sockets as asyncio and anyio know them; what users' tests need", ('_adapters', '_testing')

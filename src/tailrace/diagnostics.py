@@ -12,6 +12,7 @@ from ._net.counting import ClientStats, ProcessStats, Stats, stats
 from ._net.delay import LoopDelay, monitor_event_loop_delay
 from ._net.observing import ConnectionLog, log_connections
 from ._status import serve_status
+from ._status_signal import StatusSignal, status_on_signal
 
 __all__ = [
     'AcceptDelay',
@@ -21,6 +22,7 @@ __all__ = [
     'LoopDelay',
     'ProcessStats',
     'Stats',
+    'StatusSignal',
     'channel',
     'has_subscribers',
     'log_connections',
@@ -28,6 +30,7 @@ __all__ = [
     'monitor_event_loop_delay',
     'serve_status',
     'stats',
+    'status_on_signal',
     'subscribe',
     'unsubscribe',
 ]
@@ -38,6 +41,7 @@ if _typing.TYPE_CHECKING:  # Node's spellings
     monitorAcceptDelay = monitor_accept_delay
     monitorEventLoopDelay = monitor_event_loop_delay
     serveStatus = serve_status
+    statusOnSignal = status_on_signal
 else:
     # One mechanism for all; a type checker would take every name for one of these.
     __getattr__, __dir__ = _module_names(__name__, __all__, globals())
