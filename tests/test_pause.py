@@ -310,7 +310,14 @@ def test_the_future_does_not_remember_tasks(run: Any, monkeypatch: pytest.Monkey
                 assert forgotten.pop() == (future, task)
 
     run(main)
-    monkeypatch.setattr(_asyncio, 'forget', lambda *args: forgotten.append(args))
+    real = _asyncio.forget
+
+    def forget(*args: Any) -> None:
+        forgotten.append(args)
+        if real is not None:
+            real(*args)
+
+    monkeypatch.setattr(_asyncio, 'forget', forget)
     run(main)
 
 
