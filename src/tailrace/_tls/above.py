@@ -15,7 +15,7 @@ __all__ = ['Above', 'Owner', 'ignore']
 class Owner(Protocol):
     """Who is told of the handshake: a TLS socket."""
 
-    def _tls_begin(self, data: bytes) -> Engine | None:
+    def _tls_begin(self, data: bytes | bytearray) -> Engine | None:
         """The engine, once there is enough of the peer's first bytes; it may come later."""
 
     def _tls_secure(self) -> None:

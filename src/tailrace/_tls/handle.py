@@ -22,6 +22,11 @@ from .outgoing import Outgoing, call_all
 __all__ = ['TLSHandle']
 
 
+#: With more bytes than this no more is read while the owner chooses a context: no client has
+#: anything to say then.
+MOST_FIRST = 1 << 18
+
+
 class TLSHandle(Outgoing):
     """A StreamHandle; see the contract in ``_handles/__init__.py``."""
 
@@ -34,7 +39,7 @@ class TLSHandle(Outgoing):
         #: Plaintext that came while nobody read.
         self._held = b''
         #: The bytes before there was an engine.
-        self._first = b''
+        self._first: bytes | bytearray = b''
         self._shutdown: Callable[[int], object] | None = None
         self._ended = self._eof = False
         lower.owner = owner
@@ -60,7 +65,7 @@ class TLSHandle(Outgoing):
         if self._closed or self.engine is not None:
             return
         self.engine = engine
-        first, self._first = self._first, b''
+        first, self._first = bytes(self._first), b''
         self._lower.read_start()
         self._received(first)
         if self._eof and not self._closed:
@@ -129,12 +134,17 @@ class TLSHandle(Outgoing):
         if self._failed:
             return None
         if engine is None:
-            first = self._first = self._first + data if self._first else data
+            first = self._first
+            if not isinstance(first, bytearray):
+                first = self._first = bytearray()
+            first += data
             engine = self._owner._tls_begin(first)
             if engine is None:
+                if len(first) > MOST_FIRST:
+                    self._lower.read_stop()
                 return None
             self.engine = engine
-            self._first, data = b'', first
+            self._first, data = b'', bytes(first)
         self._inside = True
         try:
             engine.feed(data)
@@ -202,11 +212,7 @@ class TLSHandle(Outgoing):
         if self._ended or self._closed or self._failed:
             return
         if engine is None or not engine.secure:
-            if engine is None and self._first and not self._closed:
-                # An owner that still chooses a context: it is told when it has.
-                self._owner._tls_lost(False)
-            else:
-                self._owner._tls_lost(False)
+            self._owner._tls_lost(False)
         elif engine.closed_by_peer:
             if self.reading:
                 self._deliver(b'')

@@ -27,7 +27,7 @@ from .failures import (
     protocol_error,
 )
 from .handle import TLSHandle
-from .hello import LONGEST, HelloError, alert, read_hello
+from .hello import LONGEST, HelloError, HelloReader, alert
 from .trust import judge
 from .typed_socket import TypedTLSSocket
 
@@ -45,6 +45,7 @@ class Handshake(TypedTLSSocket):
     _session: Any = None
     _told_failure = False
     _protocols: tuple[str, ...] = ()
+    _hello: HelloReader | None = None
 
     def _stop_timer(self) -> None:
         timer, self._handshake_timer = self._handshake_timer, None
@@ -80,15 +81,17 @@ class Handshake(TypedTLSSocket):
 
     # -- what a server chooses --------------------------------------------------------------------
 
-    def _tls_begin(self, data: bytes) -> Engine | None:
+    def _tls_begin(self, data: bytes | bytearray) -> Engine | None:
         """A server's first bytes: what the client asks for decides which context it gets."""
         if self._choosing or self._told_failure:
             return None
         rules = self._rules
+        reader = self._hello = self._hello or HelloReader()
         try:
-            hello = read_hello(data)
+            hello = reader.read(data)
         except HelloError:
             # OpenSSL has better words for it: an HTTP request, a wrong version.
+            self._hello = None
             return self._engine_with(self._key_context or rules.context)
         if hello is None:
             if len(data) > LONGEST + 4096:
@@ -96,6 +99,7 @@ class Handshake(TypedTLSSocket):
                     TLSHandshakeError(f'{self._peer_text()} sent a ClientHello that is too long')
                 )
             return None
+        self._hello = None
         self._servername = hello.servername
         self._protocols = hello.protocols
         if self._key_context is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ['LONGEST', 'ClientHello', 'HelloError', 'alert', 'read_hello']
+__all__ = ['LONGEST', 'ClientHello', 'HelloError', 'HelloReader', 'alert']
 
 #: The most bytes of records that are kept for a ClientHello. OpenSSL's own limit for the message is
 #: 131,396 (SSL3_RT_MAX_PLAIN_LENGTH and the like); real ones have under 2 KiB.
@@ -34,37 +34,51 @@ def alert(description: int) -> bytes:
     return bytes((21, 3, 3, 0, 2, 2, description))
 
 
-def read_hello(data: bytes) -> ClientHello | None:
-    """The ClientHello in the records at the start of ``data``; None if more bytes are needed.
+class HelloReader:
+    """Reads the ClientHello in the records at the start of a stream, as they come.
 
-    Raises :class:`HelloError` as soon as it cannot become one.
+    A record that was read is not looked at again, however small the pieces are: a client may send
+    a hello of 128 KiB byte by byte, each in a record of its own.
     """
-    message = bytearray()
-    at = 0
-    while True:
-        if len(message) >= 4:
-            if message[0] != 1:
-                raise HelloError('the first message is no ClientHello')
-            size = int.from_bytes(message[1:4], 'big')
-            if size > LONGEST:
-                raise HelloError(f'a ClientHello of {size} bytes')
-            if len(message) >= 4 + size:
-                return _body(bytes(message[4 : 4 + size]))
-        if len(data) > at and data[at] != 22:
-            raise HelloError('not a TLS handshake')
-        if len(data) > at + 1 and data[at + 1] != 3:
-            raise HelloError('not a TLS handshake')
-        if len(data) < at + 5:
-            return None
-        length = int.from_bytes(data[at + 3 : at + 5], 'big')
-        if not 0 < length <= 16384:
-            raise HelloError(f'a record of {length} bytes')
-        message += data[at + 5 : at + 5 + length]
-        if len(data) < at + 5 + length:
-            if len(message) >= 4 and message[0] != 1:
-                raise HelloError('the first message is no ClientHello')
-            return None
-        at += 5 + length
+
+    __slots__ = ('_at', '_message')
+
+    def __init__(self) -> None:
+        self._message = bytearray()
+        #: Where the first record begins that is not in the message.
+        self._at = 0
+
+    def read(self, data: bytes | bytearray) -> ClientHello | None:
+        """The ClientHello, or None if more bytes are needed; ``data`` is all that has come.
+
+        Raises :class:`HelloError` as soon as it cannot become one.
+        """
+        message, at, length = self._message, self._at, len(data)
+        while True:
+            if len(message) >= 4:
+                if message[0] != 1:
+                    raise HelloError('the first message is no ClientHello')
+                size = int.from_bytes(message[1:4], 'big')
+                if size > LONGEST:
+                    raise HelloError(f'a ClientHello of {size} bytes')
+                if len(message) >= 4 + size:
+                    return _body(bytes(message[4 : 4 + size]))
+            self._at = at
+            if length > at and data[at] != 22:
+                raise HelloError('not a TLS handshake')
+            if length > at + 1 and data[at + 1] != 3:
+                raise HelloError('not a TLS handshake')
+            if length < at + 5:
+                return None
+            size = int.from_bytes(data[at + 3 : at + 5], 'big')
+            if not 0 < size <= 16384:
+                raise HelloError(f'a record of {size} bytes')
+            if length < at + 5 + size:
+                if not message and length > at + 5 and data[at + 5] != 1:
+                    raise HelloError('the first message is no ClientHello')
+                return None
+            message += data[at + 5 : at + 5 + size]
+            at += 5 + size
 
 
 def _vector(data: bytes, at: int, width: int) -> tuple[bytes, int]:
