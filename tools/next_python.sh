@@ -64,6 +64,8 @@ within() {
     within apt-get -q update >/dev/null
     within apt-get -qy install "python$version" "python$version-venv" "python$version-dev" >/dev/null
 }
-copy "$chroot/src"
-inside=$(within "python$version" /src/tools/environment.py "/venv-$version" --group dev --maybe-group peers)
-within sh -c 'cd /src && exec "$@"' - env "PATH=$(dirname "$inside"):/usr/bin:/bin" HOME=/root "$@"
+copy "$chroot/src-$version"
+inside=$(within "python$version" "/src-$version/tools/environment.py" "/venv-$version" \
+    --group dev --maybe-group peers)
+within sh -c 'cd "$0" && exec "$@"' "/src-$version" \
+    env "PATH=$(dirname "$inside"):/usr/bin:/bin" HOME=/root "$@"
