@@ -91,7 +91,7 @@ except ImportError:  # a source distribution without the tools
     pass
 else:
     sources = {{Path(name) for extension in made for name in extension.sources}}
-    c_docs.add(sources, map(Path, {files!r}))
+    c_docs.add(sources, map(Path, {files!r}), Path('tailrace').rglob('*.py'))
 setup(name='tailrace', packages=[], ext_modules=made)
 """
 

@@ -7,9 +7,10 @@ without it they run as they are. ``mypyc_attr`` is mypyc's own decorator while i
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ['caller_level', 'compiled_parts', 'mypyc_attr', 'version']
+__all__ = ['caller_level', 'compiled_parts', 'mypyc_attr', 'public_name', 'version']
 
 if TYPE_CHECKING:
     from mypy_extensions import mypyc_attr
@@ -18,6 +19,31 @@ else:
     def mypyc_attr(**attributes: Any) -> Any:
         """Interpreted: a decorator that changes nothing."""
         return lambda cls: cls
+
+
+def public_name(base: type, inner: str, name: str) -> Any:
+    """The method ``inner`` of a layer without public names, as its users call it: ``name``.
+
+    The same code, called as directly, with another name in ``help`` and in errors. A compiled
+    method cannot be renamed: ``tools/c_docs.py`` finds the calls of this function and puts a
+    method of that name beside it, which is taken from its class here. A build that was made
+    without that tool shows ``inner``.
+    """
+    owner = next(cls for cls in base.__mro__ if inner in vars(cls))
+    method = vars(owner)[inner]
+    if not isinstance(method, FunctionType):
+        twin = vars(owner).get(name)
+        if twin is None:
+            return method
+        delattr(owner, name)
+        return twin
+    copy = FunctionType(
+        method.__code__, method.__globals__, name, method.__defaults__, method.__closure__
+    )
+    copy.__qualname__ = f'{owner.__qualname__}.{name}'
+    copy.__kwdefaults__ = method.__kwdefaults__
+    copy.__annotations__ = method.__annotations__
+    return copy
 
 
 def compiled_parts() -> tuple[str, ...]:

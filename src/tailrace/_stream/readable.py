@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from .._compiled import public_name
 from .._names import node_names
 from .._validate import bad_type, is_mapping
 from . import pipe as _pipe
@@ -126,8 +127,8 @@ class Readable(Operators, Framing, Stream):
             raise NotImplementedError
 
     else:
-        push = WriteSide._push
-        unshift = WriteSide._put_back
+        push = public_name(WriteSide, '_push', 'push')
+        unshift = public_name(WriteSide, '_put_back', 'unshift')
 
     def read(self, size: int | None = None, /) -> Any:
         """Take what is buffered: all of it, or exactly ``size`` units, or None if there is less.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from .._compiled import public_name
 from .._names import node_names
 from ..errors import state_error
 from .describe import describe
@@ -67,7 +68,7 @@ class Writable(Stream):
             raise NotImplementedError
 
     else:
-        write = WriteSide._write_chunk
+        write = public_name(WriteSide, '_write_chunk', 'write')
 
     @overload
     def end(
