@@ -15,7 +15,7 @@ import pytest
 import tailrace
 from tailrace import active_resources, net
 from tailrace._handles import PENDING
-from tailrace._net import endpoint
+from tailrace._net import connect_report
 from tailrace._timers import soon
 from tailrace.errors import NodeError
 from tailrace.proxy_protocol import ProxyHeader, ProxyProtocolError, build, parse
@@ -776,7 +776,7 @@ def test_a_header_that_cannot_be_sent_ends_the_socket(
             return PENDING
         return errno.EPIPE
 
-    monkeypatch.setattr(endpoint, 'introduce', fail)
+    monkeypatch.setattr(connect_report, 'introduce', fail)
 
     async def main() -> None:
         async with Receiver() as receiver:

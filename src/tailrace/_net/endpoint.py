@@ -65,15 +65,13 @@ from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_e
 from . import channels
 from .bound import BoundSocket
 from .clock import RuntimeClock
+from .connect_report import Report
 from .connecting import Connecting, check_plan
 from .early import check_early
 from .idle import Idle
-from .introducing import check_introduction, introduce
-from .settings import Settings
+from .introducing import check_introduction
+from .settings import Settings, checked_block_list
 from .unheard import SHOW_ORIGIN, remember_ends, remember_origin
-
-if TYPE_CHECKING:
-    from .._proxy import ProxyHeader
 
 __all__ = ['Endpoint']
 
@@ -442,75 +440,6 @@ class Endpoint(Duplex):
         self.emit('ready')
         if self._handle is handle and not self._r & (R_PAUSED | R_ABSENT):
             self._take(0)
-
-
-class Report:
-    """Tells a socket's listeners what happens while it connects (see ``ConnectReport``)."""
-
-    __slots__ = ('_block_list', '_introduction', '_socket')
-
-    def __init__(
-        self, socket: Endpoint, block_list: BlockList | None, introduction: ProxyHeader | int | None
-    ) -> None:
-        self._socket = socket
-        self._block_list = block_list
-        #: What is said before anything else, by the PROXY protocol.
-        self._introduction = introduction
-
-    def lookup(self, error: Exception | None, address: Any, family: Any, host: str) -> None:
-        if self._socket._idle is not None:
-            self._socket._idle.touch()
-        self._socket.emit('lookup', error, address, family, host)
-
-    def attempting(self, address: str, port: int | None, family: int | None) -> None:
-        self._socket.emit('connectionAttempt', address, port, family)
-
-    def failed(self, address: str, port: int | None, family: int | None, error: Exception) -> None:
-        machine = self._socket._under_way
-        if machine is not None and machine.attempted is None:
-            # It was the only one: the socket is no longer connecting when that is told.
-            self._socket._connecting = False
-        self._socket.emit('connectionAttemptFailed', address, port, family, error)
-
-    def timed_out(self, address: str, port: int | None, family: int | None) -> None:
-        self._socket.emit('connectionAttemptTimeout', address, port, family)
-
-    def connected(self, handle: StreamHandle) -> None:
-        if self._introduction is not None:
-            code = introduce(handle, self._introduction, self._introduced)
-            if code > 0:
-                handle.close()
-                self.gave_up(system_error(code, 'write'))
-                return
-        self._socket._connected(handle)
-
-    def _introduced(self, code: int) -> None:
-        if code != DONE:
-            self._socket.destroy(system_error(code, 'write'))
-
-    def gave_up(self, error: Exception) -> None:
-        socket = self._socket
-        if socket._under_way is not None:
-            socket._attempted = socket._under_way.attempted
-        socket._connecting = False
-        clients.gave_up(error)
-        if channels.connect_error.subscribers:
-            channels.connect_error.publish({'socket': socket, 'error': error})
-        socket.destroy(error)
-
-    def refuse(self, address: str, family: int) -> Exception | None:
-        if self._block_list is not None and self._block_list.check(address, f'ipv{family}'):
-            return state_error('ERR_IP_BLOCKED', f'{address} is blocked by the block list')
-        return None
-
-
-def checked_block_list(value: Any) -> BlockList | None:
-    """``value`` if it is a BlockList, None if it is absent, else ERR_INVALID_ARG_TYPE."""
-    if absent(value):
-        return None
-    if not isinstance(value, BlockList):
-        bad_type('options.block_list', 'a BlockList', value)
-    return value
 
 
 def _code_callback(

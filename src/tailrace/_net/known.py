@@ -9,7 +9,7 @@ from .._names import Record, node_names
 from .._stream.describe import describe
 from .._stream.encodings import encode
 from .._stream.state import R_ENDED, W_ENDING, W_FINISHED
-from .endpoint import checked_block_list
+from .settings import checked_block_list
 from .typed_socket import TypedSocket
 from .unheard import place
 

@@ -20,10 +20,9 @@ from .._validate import check_number, milliseconds
 from ..errors import state_error
 from . import channels
 from .descriptor import Descriptor
-from .endpoint import checked_block_list
 from .listening import Listening
 from .options import listen_call, server_call
-from .settings import keep_alive
+from .settings import checked_block_list, keep_alive
 from .socket import Socket
 from .typed_server import TypedServer
 

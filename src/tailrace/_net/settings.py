@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._coerce import number_of
+from .._addr import BlockList
+from .._coerce import absent, number_of
 from .._handles import StreamHandle
-from .._validate import check_int, check_number, milliseconds
+from .._validate import bad_type, check_int, check_number, milliseconds
 
-__all__ = ['Settings', 'keep_alive', 'seconds']
+__all__ = ['Settings', 'checked_block_list', 'keep_alive', 'seconds']
 
 #: TCP_KEEPINTVL (s) and TCP_KEEPCNT that go with a delay of a second or more, as in libuv.
 KEEP_INTERVAL = 1
@@ -93,3 +94,12 @@ class Settings:
             handle.set_keep_alive(True, self.delay, self.interval, self.count)
         if self.tos is not None:
             handle.set_type_of_service(self.tos)
+
+
+def checked_block_list(value: Any) -> BlockList | None:
+    """``value`` if it is a BlockList, None if it is absent, else ERR_INVALID_ARG_TYPE."""
+    if absent(value):
+        return None
+    if not isinstance(value, BlockList):
+        bad_type('options.block_list', 'a BlockList', value)
+    return value
