@@ -229,8 +229,12 @@ async def awaiting(server: Server) -> None:
             assert_type(same, Socket)
         await sock.drain()
         await sock.wait_closed()
-        await sock.read_exactly(4)
-        await sock.read_line(limit=None)
+        assert_type(await sock.read_exactly(4), bytes | Any)
+        line = await sock.read_line(limit=None)
+        assert_type(line, bytes | Any)
+        assert_type(line.split(b' '), list[bytes] | Any)
+        assert_type(await sock.read_until(b'\n'), bytes)
+        assert_type(await sock.read_until('\n'), str)
 
 
 async def handler(sock: Socket) -> None:

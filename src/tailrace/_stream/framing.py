@@ -8,7 +8,7 @@ data comes from; it looks at the buffer and asks for more as ``read()`` does.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .._names import node_names
 from .._validate import bad_type, bad_value, check_int
@@ -22,6 +22,9 @@ from .state import (
     R_OBJECT,
     R_READING,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ['LIMIT', 'Framing', 'read_some']
 
@@ -37,7 +40,8 @@ class Framing:
 
     __slots__ = ()
 
-    async def read_exactly(self, size: int, /) -> Any:
+    # bytes | Any: text after set_encoding(), which no type says; a checker then accepts either.
+    async def read_exactly(self, size: int, /) -> bytes | Any:
         """Wait for exactly ``size`` bytes and take them; characters after ``set_encoding``.
 
         ``size`` may be larger than the high-water mark, which is raised while this waits. Goes
@@ -53,6 +57,12 @@ class Framing:
         """
         return await _exactly(self, size)
 
+    @overload
+    async def read_until(self, separator: str, /, *, limit: int | None = LIMIT) -> str: ...
+
+    @overload
+    async def read_until(self, separator: Buffer, /, *, limit: int | None = LIMIT) -> bytes: ...
+
     async def read_until(self, separator: Any, /, *, limit: int | None = LIMIT) -> Any:
         """Wait for ``separator`` and take everything up to and including it.
 
@@ -66,7 +76,7 @@ class Framing:
         """
         return await _until(self, separator, limit)
 
-    async def read_line(self, /, *, limit: int | None = LIMIT) -> Any:
+    async def read_line(self, /, *, limit: int | None = LIMIT) -> bytes | Any:
         r"""Wait for a line and take it: everything up to and including ``\n``.
 
         At the end of the stream what is left is the last line, and after that empty: so ``while
