@@ -45,7 +45,8 @@ LAYERS = (
     Layer(
         'listeners, failures, the order of callbacks, what keeps a program alive',
         (
-            *('events', '_event_series', 'errors', '_errors', '_abort', '_listeners', '_waiting'),
+            *('events', '_event_series', '_event_sources', 'errors', '_errors', '_abort'),
+            *('_listeners', '_waiting'),
             *('_pause', '_tick', '_collected', '_runtime', '_timers', '_running', '_resources'),
             *('_names', '_validate', '_coerce', '_compiled', '_systemd', '_tally'),
         ),

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import _runtime
 from ._compiled import caller_level, mypyc_attr
-from ._event_series import checked, on, once
+from ._event_series import on, once
+from ._event_sources import checked
 from ._listeners import Listener, is_coroutine_function
 from ._names import module_names, node_names
 from ._validate import bad_type, check_bool, check_number, out_of_range, shown
