@@ -30,6 +30,9 @@ KINDS = ('server', 'client', 'other_host', 'self_signed', 'expired')
 OTHERWISE: dict[tuple[str, str], list[str]] = {
     # The refusal is an alert, and the server is told which.
     ('expired', 'server'): ['tlsClientError ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED'],
+    ('a check that refuses an expired one', 'server'): [
+        'tlsClientError ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED'
+    ],
     ('self-signed', 'server'): ['tlsClientError ERR_SSL_TLSV1_ALERT_UNKNOWN_CA'],
     # So is that of a name.
     ('a name refused by callback', 'client'): [
