@@ -79,13 +79,13 @@ def echo(program: Program) -> None:
 
 
 def readme_echo(program: Program) -> None:
-    """The echo server of the README, which tells who comes and goes."""
+    """The echo server of the README, which prints who connects and when it closes."""
     assert program.line() == 'listening on 8124'
     with program.client() as sock:
         assert program.line().startswith('connected: 127.')
         sock.sendall(b'hello\n')
         assert until(sock, b'\n') == b'hello\n'
-    assert program.line() == 'gone'
+    assert program.line() == 'closed'
     program.interrupt()
 
 
