@@ -7,6 +7,7 @@ By hand: ``pytest -p tailrace.pytest_plugin``. The fixtures and the mark are des
 from ._testing.plugin import (
     pytest_addoption,
     pytest_configure,
+    pytest_pycollect_makeitem,
     pytest_pyfunc_call,
     tailrace_breaks,
     tailrace_clock,
@@ -20,6 +21,7 @@ from ._testing.plugin import (
 __all__ = [
     'pytest_addoption',
     'pytest_configure',
+    'pytest_pycollect_makeitem',
     'pytest_pyfunc_call',
     'tailrace_breaks',
     'tailrace_clock',

@@ -292,3 +292,64 @@ class TestThings:
 """
     )
     result.assert_outcomes(passed=1)
+
+
+#: What pytest-asyncio does in its mode "auto": coroutine functions become items of its own, which
+#: run them on its loop.
+GREEDY = """
+import asyncio, inspect, pytest
+
+class Greedy(pytest.Function):
+    def runtest(self):
+        test = self.obj
+        self.obj = lambda **arguments: asyncio.run(test(**arguments))
+        super().runtest()
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem():
+    found = yield
+    if not isinstance(found, list):
+        return found
+    return [
+        Greedy.from_parent(
+            item.parent, name=item.name, callspec=getattr(item, 'callspec', None),
+            callobj=item.obj, fixtureinfo=item._fixtureinfo, keywords=item.keywords,
+            originalname=item.originalname,
+        )
+        if inspect.iscoroutinefunction(item.obj) else item
+        for item in found
+    ]
+"""
+
+
+@pytest.mark.parametrize('more', [(), ('-n', '1')], ids=['alone', 'xdist'])
+def test_a_plugin_that_takes_all_coroutine_functions_leaves_ours(
+    play: Play, pytester: pytest.Pytester, more: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(greedy=GREEDY)
+    result = play(
+        HEAD
+        + """
+@pytest.mark.tailrace(loop='virtual')
+@pytest.mark.parametrize('number', [1, 2])
+async def test_virtual(number):
+    await asyncio.sleep(10_000 * number)
+
+@pytest.mark.tailrace
+class TestPair:
+    async def test_method(self, tailrace_pair):
+        client, server = tailrace_pair()
+        client.write(b'x')
+        assert await server.read_exactly(1) == b'x'
+
+@pytest.mark.tailrace
+async def test_leaves_a_task():
+    asyncio.get_running_loop().create_task(asyncio.sleep(100))
+
+async def test_of_the_other():
+    assert type(asyncio.get_running_loop()).__name__ != 'VirtualTimeLoop'
+""",
+        *('-p', 'greedy', *(('-p', 'xdist', *more) if more else ())),
+    )
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines('*left behind: task*')

@@ -8,6 +8,7 @@ folder; here is only when they begin and end.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import inspect
 import logging
@@ -32,6 +33,7 @@ from .virtual import VirtualTimeLoop
 __all__ = [
     'pytest_addoption',
     'pytest_configure',
+    'pytest_pycollect_makeitem',
     'pytest_pyfunc_call',
     'tailrace_breaks',
     'tailrace_clock',
@@ -50,6 +52,8 @@ THREAD_PATIENCE = 2.0
 TURNS = 10
 
 _HARNESS = pytest.StashKey['Harness']()
+#: What the plain function that runs a coroutine function has as an attribute.
+_PLAIN = '_tailrace_plain'
 
 #: Faults of the way that lose nothing: a right protocol works on each of them.
 ROUGH = {
@@ -283,26 +287,55 @@ def harness_of(item: Any) -> Harness:
     return found
 
 
+def _is_ours(item: Any) -> bool:
+    """Whether it is a coroutine function with the mark."""
+    return (
+        isinstance(item, pytest.Function)
+        and item.get_closest_marker('tailrace') is not None
+        and inspect.iscoroutinefunction(item.obj)
+    )
+
+
+def _plain(item: pytest.Function) -> Callable[..., None]:
+    """The test as a plain function, for pytest and for every other plugin."""
+    function: Any = item.obj
+
+    @functools.wraps(function)
+    def call(*positional: Any, **arguments: Any) -> None:
+        async def test() -> None:
+            await function(*positional, **arguments)
+
+        harness_of(item).run(test)
+
+    call.__dict__[_PLAIN] = True
+    return call
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Takes the tests with the mark before a plugin that wants all coroutine functions.
+
+    Such as pytest-asyncio in its mode "auto": what it collects it runs on a loop of its own.
+    """
+    found = yield
+    items: list[Any] = [*found] if isinstance(found, list) else [found]
+    for item in items:
+        if _is_ours(item):
+            item.obj = _plain(item)
+    return found
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Runs a coroutine function with the mark; looks at the leaks of others if asked to."""
     function: Any = pyfuncitem.obj
-    is_coroutine = inspect.iscoroutinefunction(function)
-    if is_coroutine and pyfuncitem.get_closest_marker('tailrace') is not None:
-        harness = harness_of(pyfuncitem)
-
-        def call(**arguments: Any) -> None:
-            async def test() -> None:
-                await function(**arguments)
-
-            harness.run(test)
-
-        # A plain function from here on, for pytest and for every other plugin.
-        pyfuncitem.obj = call
+    if _is_ours(pyfuncitem):  # collected by somebody else
+        pyfuncitem.obj = _plain(pyfuncitem)
         try:
             return (yield)
         finally:
             pyfuncitem.obj = function
+    is_coroutine = inspect.iscoroutinefunction(function) or hasattr(function, _PLAIN)
     if is_coroutine or pyfuncitem.config.getini('tailrace_leaks') != 'all':
         return (yield)
     before = Before()
