@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import inspect
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
@@ -27,6 +24,7 @@ from .._resources import active_resources
 from .._validate import bad_value
 from .clock import FakeClock
 from .faults import Faults
+from .leaks import Before
 from .pairs import socket_pair
 from .virtual import VirtualTimeLoop
 
@@ -46,8 +44,6 @@ __all__ = [
 
 #: Seconds that one test may take on its loop, unless its mark says another number.
 PATIENCE = 30.0
-#: Seconds that an ending thread is waited for.
-THREAD_PATIENCE = 2.0
 #: Turns of the loop at the end of a test, for what is already due.
 TURNS = 10
 
@@ -225,55 +221,6 @@ def _loop_factory(loop: Any) -> Callable[[], asyncio.AbstractEventLoop]:
 def _text(context: dict[str, Any]) -> str:
     error = context.get('exception')
     return f'{context.get("message")}' + ('' if error is None else f' ({error!r})')
-
-
-# -- what is left ---------------------------------------------------------------------------------
-
-
-class Before:
-    """What was open when the test began."""
-
-    def __init__(self) -> None:
-        self.descriptors = _descriptors()
-        self.threads = set(threading.enumerate())
-
-    def compare(self) -> None:
-        """Fail for what has been added and is still there."""
-        gc.collect()
-        left: list[str] = []
-        for thread in set(threading.enumerate()) - self.threads:
-            thread.join(THREAD_PATIENCE)
-            if thread.is_alive():
-                left.append(f'thread {thread.name}')
-        for fd, identity in _descriptors().items():
-            if self.descriptors.get(fd) != identity:
-                left.append(f'descriptor {fd} ({_target(fd)})')
-        if left:
-            pytest.fail(f'left behind: {"; ".join(left)}', pytrace=False)
-
-
-def _descriptors() -> dict[int, tuple[int, int]]:
-    """Open descriptors and what they stand for: {fd: (device, inode)}."""
-    folder = '/proc/self/fd' if sys.platform == 'linux' else '/dev/fd'
-    out: dict[int, tuple[int, int]] = {}
-    try:
-        names = os.listdir(folder)
-    except OSError:  # a system that does not list them
-        return out
-    for name in names:
-        try:
-            status = os.fstat(int(name))
-        except OSError:  # the one that listed the folder
-            continue
-        out[int(name)] = (status.st_dev, status.st_ino)
-    return out
-
-
-def _target(fd: int) -> str:
-    try:
-        return os.readlink(f'/proc/self/fd/{fd}')
-    except OSError:
-        return 'closed meanwhile, or unknown'
 
 
 # -- tests ----------------------------------------------------------------------------------------
