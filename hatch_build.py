@@ -6,7 +6,7 @@
     TAILRACE_COMPILE=0 pip install .      pure Python, and nothing is fetched for compiling
     python hatch_build.py DIR             a compiled copy of the package in DIR/tailrace
 
-Two things are compiled: a small module in C (it needs a compiler with Python's headers, nothing
+Two things are compiled: two small modules in C (they need a compiler with Python's headers, nothing
 else), and the typed modules of the hot layers, by mypyc (it needs mypy and setuptools as well; pip
 fetches them). Without the second the wheel holds the first. The pure wheel is complete; a compiled
 one holds the same sources beside the extension modules, and which of the two is imported is the
@@ -39,7 +39,8 @@ TOOLS = ['mypy>=1.15', 'setuptools>=61']
 #: first can fail where nothing catches it.
 WITH_WHEELS = '; python_version < "3.15" and platform_machine in "x86_64 aarch64 arm64"'
 
-KERNEL = '_handles/_kernel'
+#: In C; each has a .pyi beside it.
+KERNELS = ('_handles/_kernel', '_addr/_search')
 #: One group: calls between these are C calls. What users subclass or patch is not among them.
 MODULES = (
     '_tick',
@@ -132,13 +133,14 @@ def copy_into(folder: Path) -> None:
 
 
 def compile_kernel(folder: Path) -> None:
-    """Compile the module in C in the copy."""
+    """Compile the modules in C in the copy."""
     command = compiler()
     if command is None:
         raise RuntimeError("there is no C compiler with Python's headers")
-    source = folder / 'tailrace' / f'{KERNEL}.c'
-    made = source.with_name(source.stem + sysconfig.get_config_var('EXT_SUFFIX'))
-    subprocess.run([*command, str(source), '-o', str(made)], check=True)
+    for name in KERNELS:
+        source = folder / 'tailrace' / f'{name}.c'
+        made = source.with_name(source.stem + sysconfig.get_config_var('EXT_SUFFIX'))
+        subprocess.run([*command, str(source), '-o', str(made)], check=True)
 
 
 def compile_modules(folder: Path) -> None:
@@ -179,7 +181,7 @@ def compile_into(folder: Path, required: bool = True) -> list[Path]:
                 raise
             if isinstance(error, subprocess.CalledProcessError):  # it has said why
                 error = RuntimeError(f'{error.cmd[0]} ended with status {error.returncode}')
-            what = 'the module in C alone' if made else 'nothing'
+            what = 'what is written in C alone' if made else 'nothing'
             print(f'tailrace: {error}; {what} is compiled', file=sys.stderr)
             break
         made = extensions(folder)

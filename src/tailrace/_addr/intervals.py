@@ -25,12 +25,21 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .columns import Layout, Narrow, Wide, Words
 from .sorted_blocks import SortedBlocks
 
-__all__ = ['Coverage', 'CoverageV4', 'CoverageV6']
+try:
+    from ._search import covers_v4 as _found
+
+    covers_v4: Any = _found
+except ImportError:
+    #: ``covers_v4(address, lists)``: whether a CoverageV4 covers an address, text or bytes.
+    #: None where the optional C module is not built.
+    covers_v4 = None
+
+__all__ = ['Coverage', 'CoverageV4', 'CoverageV6', 'covers_v4']
 
 B = TypeVar('B')
 _LOW = (1 << 64) - 1
@@ -39,7 +48,7 @@ _LOW = (1 << 64) - 1
 class Coverage(SortedBlocks[B]):
     """The staircase. The step at 0 is always there, so every point has a step at or below it."""
 
-    __slots__ = ('_bases', '_limit')
+    __slots__ = ('_bases', '_limit', 'lists')
 
     def __init__(self, layout: Layout[B], bits: int) -> None:
         self._limit = 1 << bits
@@ -50,6 +59,8 @@ class Coverage(SortedBlocks[B]):
     def _load_steps(self, keys: list[int], heights: list[int]) -> None:
         self.load(keys, heights)
         self._bases = [0] * len(self._firsts)
+        #: For the C module: changed in place until the next load.
+        self.lists = (self._firsts, self._keys, self._values, self._bases)
 
     def covers(self, point: int) -> bool:
         """Whether any interval holds the point."""
