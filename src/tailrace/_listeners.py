@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from types import BuiltinFunctionType, CoroutineType, MethodType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from . import _runtime
 
-__all__ = ['Listener', 'adapt', 'is_coroutine_function']
+__all__ = ['Listener', 'OwnerCalls', 'adapt', 'is_coroutine_function']
 
 _ANY = 1 << 30
-_CONTAINERS = frozenset({list, set, dict, deque})
+_CONTAINERS: Final = frozenset({list, set, dict, deque})
+# Final: compiled code has them at hand. Other names of a module are looked up: 130 instructions.
+_BUILTIN: Final[Any] = BuiltinFunctionType
+_METHOD: Final[Any] = MethodType
 
 
 class Listener:
@@ -34,7 +37,7 @@ class Listener:
         self.at_least = 0
         self.at_most = _ANY
         # A bound method gives out the code of its function, whose first parameter is taken.
-        if isinstance(function, BuiltinFunctionType):
+        if isinstance(function, _BUILTIN):
             # Of a list, set or deque. Others get everything: asking a compiled method of ours for
             # its signature would cost 300,000 instructions, and a connection adds several.
             owner = type(function.__self__)
@@ -43,7 +46,7 @@ class Listener:
         else:
             code = getattr(function, '__code__', None)
             if code is not None:
-                self._read_code(function, code, 1 if type(function) is MethodType else 0)
+                self._read_code(function, code, 1 if type(function) is _METHOD else 0)
             else:
                 self._ask_signature(function)
         #: What an event with one argument calls, if it need not look at anything else.
@@ -94,9 +97,38 @@ class Listener:
         return args
 
 
+class OwnerCalls:
+    """What a handle calls for its owner: functions that take the owner first.
+
+    One object for all owners of a kind. A bound method for each of them, made when a connection
+    begins, would cost it 3,000 instructions and the garbage collector's attention.
+    """
+
+    __slots__ = ('end', 'error', 'fill', 'read', 'written')
+
+    def __init__(
+        self,
+        read: Callable[[Any, bytes], object],
+        end: Callable[[Any], object],
+        error: Callable[[Any, int], object],
+        fill: Callable[[Any, int, Any], object],
+        written: Callable[[Any, int], object],
+    ) -> None:
+        #: Bytes came; False: stop reading.
+        self.read = read
+        #: The end of the stream came.
+        self.end = end
+        #: Reading failed, with this errno.
+        self.error = error
+        #: So many bytes came into the owner's buffer; False: stop reading.
+        self.fill = fill
+        #: A write that was given no callback is done, with this errno or 0.
+        self.written = written
+
+
 def is_coroutine_function(function: Any) -> bool:
     """Whether calling ``function`` makes a coroutine."""
-    if isinstance(function, BuiltinFunctionType):
+    if isinstance(function, _BUILTIN):
         return False  # and in a compiled build `sock.write` is one
     code = getattr(function, '__code__', None)
     if code is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from . import _runtime
 from ._compiled import caller_level, mypyc_attr
@@ -64,7 +64,10 @@ class _ErrorMonitor:
 #: Listen for this to see errors without handling them: ``emitter.on(error_monitor, log)``.
 error_monitor: _ErrorMonitor = _ErrorMonitor()
 
-_MISSING: Any = object()
+_MISSING: Final[Any] = object()
+# Final: compiled code has these at hand, and looks other names up.
+_callable: Final[Any] = callable
+_COROUTINE: Final[Any] = CoroutineType
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -171,7 +174,7 @@ class EventEmitter:
         return add
 
     def _add(self, event: Any, function: Any, once: bool, first: bool) -> None:
-        if not callable(function):
+        if not _callable(function):
             bad_type('listener', 'a function', function)
         listener = Listener(function, once)
         if is_coroutine_function(function):
@@ -302,7 +305,7 @@ class EventEmitter:
             entry = self._events.get(event)
         except TypeError:
             _not_hashable(event)
-        if event == 'error':
+        if isinstance(event, str) and event == 'error':
             if error_monitor in self._events:
                 self.emit(error_monitor, *args)
                 entry = self._events.get(event)  # as they are after it
@@ -411,15 +414,16 @@ def _not_hashable(event: Any) -> NoReturn:
 def _call(emitter: EventEmitter, event: Any, listener: Listener, args: tuple[Any, ...]) -> None:
     if listener.once and not emitter._take_once(event, listener):
         return
+    call = listener.call
     if listener.at_least <= len(args) <= listener.at_most:
-        result = listener.call(*args)
+        result = call(*args)
     else:
-        result = listener.call(*listener.fit(args))
+        result = call(*listener.fit(args))
     if (
         result is not None
         and result is not True
         and result is not False
-        and type(result) is CoroutineType
+        and type(result) is _COROUTINE
     ):
         # A lambda, functools.partial or decorated function around a coroutine function.
         emitter._returned(event, result, args)

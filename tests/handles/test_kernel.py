@@ -56,7 +56,8 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp('kernel')
     build.copy_into(folder)
     build.compile_kernel(folder)
-    kernel = load('tailrace._handles._kernel', build.extensions(folder)[0])
+    made = next(path for path in build.extensions(folder) if path.name.startswith('_kernel'))
+    kernel = load('tailrace._handles._kernel', made)
 
 
 class Pair:
@@ -522,6 +523,29 @@ def test_epoll_wait_gives_256_events_at_the_most(poll: select.epoll) -> None:
 
 
 @linux
+def test_epoll_ctl_registers_as_the_object_does(poll: select.epoll, pair: Pair) -> None:
+    fd, end = poll.fileno(), pair.theirs.fileno()
+    add, delete, modify = 1, 2, 3
+    assert kernel.epoll_ctl(fd, add, end, select.EPOLLIN) is None
+    assert poll.poll(0) == []
+    assert kernel.epoll_ctl(fd, modify, end, select.EPOLLOUT) is None
+    assert poll.poll(0) == [(end, select.EPOLLOUT)]
+    assert kernel.epoll_ctl(fd, delete, end, 0) is None
+    assert poll.poll(0) == []
+    for operation, number, code in (
+        (delete, end, errno.ENOENT),
+        (modify, end, errno.ENOENT),
+        (add, -1, errno.EBADF),
+        (7, end, errno.EINVAL),
+    ):
+        with pytest.raises(OSError, match=os.strerror(code)):
+            kernel.epoll_ctl(fd, operation, number, 1)
+    for wrong in ((), (fd, add, end), (fd, add, 'x', 1), (fd, add, end, 1, 1)):
+        with pytest.raises(TypeError):
+            kernel.epoll_ctl(*wrong)
+
+
+@linux
 def test_epoll_wait_refuses_nonsense(poll: select.epoll) -> None:
     fd = poll.fileno()
     for wrong, error in (
@@ -654,7 +678,9 @@ def everything(poll: select.epoll | None) -> None:
     if poll is not None:
         poll.register(pair.ours.fileno(), select.EPOLLOUT)
         kernel.epoll_wait(poll.fileno(), 0, 10)
-        poll.unregister(pair.ours.fileno())
+        kernel.epoll_ctl(poll.fileno(), 2, pair.ours.fileno(), 0)
+        with contextlib.suppress(OSError):
+            kernel.epoll_ctl(poll.fileno(), 2, pair.ours.fileno(), 0)
     _ = pair.ours.family, pair.ours.getsockname(), pair.ours.type
     pair.ours.close()
     pair.theirs.close()
@@ -672,6 +698,7 @@ def test_nothing_stays_behind() -> None:
         return tracemalloc.get_traced_memory()[0] - before
 
     everything(poll)
+    gc.collect()  # what other tests have left would be let go of in between
     counts = [sys.getrefcount(mark) for mark in marks]
     tracemalloc.start()
     try:

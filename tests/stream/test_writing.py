@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tailrace._stream.write import set_sink
+from tailrace._stream.write import set_sink, sink_done
 from tailrace.errors import (
     InvalidArgTypeError,
     OutOfRangeError,
@@ -59,14 +59,15 @@ def make(request: Any) -> Callable[..., Sink]:
         stream = Sink(at_once, **options)
         if request.param == 'sink':
 
-            def sink(data: bytes, done: Any) -> int:
-                stream.got.append(data)
-                if stream.at_once:
-                    return 0
-                stream.waiting.append(lambda error=None: done(32 if error else 0))
-                return -1
+            class Handle:
+                def write(self, data: bytes, _: None) -> int:
+                    stream.got.append(data)
+                    if stream.at_once:
+                        return 0
+                    stream.waiting.append(lambda error=None: sink_done(stream, 32 if error else 0))
+                    return -1
 
-            set_sink(stream, sink)
+            set_sink(stream, Handle())
         return stream
 
     return made

@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from .._listeners import OwnerCalls
 from .._runtime import Runtime
 
 __all__ = ['DONE', 'PENDING', 'Handle', 'ListenHandle', 'SocketAddressInfo', 'StreamHandle']
@@ -97,6 +98,12 @@ class StreamHandle(Handle, Protocol):
     stamping: bool
     active_at: float
 
+    def give_to(self, owner: object, calls: OwnerCalls | None) -> None:
+        """Call ``calls`` for ``owner`` instead of the ``on_…`` callbacks; None: those again.
+
+        Only then a write may be without a callback: ``calls.written`` is called.
+        """
+
     def bind(self, address: str, port: int, family: int) -> int:
         """Bind a socket that is to connect (family 4 or 6); DONE or an errno."""
         ...
@@ -115,7 +122,9 @@ class StreamHandle(Handle, Protocol):
     def read_stop(self) -> None:
         """Rule 6; no effect while not reading."""
 
-    def write(self, data: bytes | bytearray | memoryview, done: Callable[[int], object]) -> int:
+    def write(
+        self, data: bytes | bytearray | memoryview, done: Callable[[int], object] | None
+    ) -> int:
         """Rule 7."""
         ...
 

@@ -531,6 +531,19 @@ static PyObject *kernel_epoll_wait(PyObject *Py_UNUSED(module), PyObject *const 
     return list;
 }
 
+/* epoll_ctl(epoll descriptor, operation, descriptor, mask): None. It never waits. */
+static PyObject *kernel_epoll_ctl(PyObject *Py_UNUSED(module), PyObject *const *args,
+                                  Py_ssize_t nargs) {
+    int epoll, operation, fd, mask;
+    if (!has_arguments("epoll_ctl", nargs, 4, 4) || !as_int(args[0], &epoll) ||
+        !as_int(args[1], &operation) || !as_int(args[2], &fd) || !as_int(args[3], &mask)) {
+        return NULL;
+    }
+    struct epoll_event event = {.events = (uint32_t)mask, .data.fd = fd};
+    if (epoll_ctl(epoll, operation, fd, &event) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
 #endif
 
 /* -- the module --------------------------------------------------------------------------- */
@@ -538,6 +551,7 @@ static PyObject *kernel_epoll_wait(PyObject *Py_UNUSED(module), PyObject *const 
 static PyMethodDef functions[] = {
     {"accept", kernel_accept, METH_O, NULL},
 #ifdef __linux__
+    {"epoll_ctl", (PyCFunction)(void (*)(void))kernel_epoll_ctl, METH_FASTCALL, NULL},
     {"epoll_wait", (PyCFunction)(void (*)(void))kernel_epoll_wait, METH_FASTCALL, NULL},
 #endif
     {NULL, NULL, 0, NULL},

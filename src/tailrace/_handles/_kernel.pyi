@@ -50,3 +50,6 @@ def epoll_wait(epoll: int, timeout: float | None, most: int, /) -> list[tuple[in
 
     ``timeout`` in seconds, rounded up to ms; None or below 0 waits for ever.
     """
+
+def epoll_ctl(epoll: int, operation: int, fd: int, mask: int, /) -> None:
+    """epoll_ctl(2): EPOLL_CTL_ADD (1), EPOLL_CTL_DEL (2) or EPOLL_CTL_MOD (3). Linux only."""

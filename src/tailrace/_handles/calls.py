@@ -18,7 +18,17 @@ try:
 except ImportError:
     _kernel = None
 
-__all__ = ['KERNEL', 'RawSocket', 'accept', 'connection', 'epoll_wait']
+__all__ = [
+    'CONNECTION',
+    'KERNEL',
+    'RawSocket',
+    'accept',
+    'connection',
+    'epoll_ctl',
+    'epoll_wait',
+    'recv_of',
+    'send_of',
+]
 
 #: The C-level socket class: constructing ``socket.socket`` runs Python code that nobody needs here
 #: (an accepted connection takes 3.5 us instead of 4.8).
@@ -31,22 +41,33 @@ KERNEL: Final = _kernel is not None
 #: and a mask. None where the epoll object itself is asked.
 epoll_wait: Any = getattr(_kernel, 'epoll_wait', None)
 
+#: epoll_ctl(descriptor of an epoll, operation, descriptor, mask). None likewise.
+epoll_ctl: Any = getattr(_kernel, 'epoll_ctl', None)
+
+_accept: Final[Any] = getattr(_kernel, 'accept', None)
+#: The class of what ``connection`` makes there, None elsewhere; and two of its methods, called with
+#: the object first: looking one up by its name would cost each message 170 instructions.
+CONNECTION: Final[Any] = getattr(_kernel, 'Connection', None)
+recv_of: Final[Any] = getattr(CONNECTION, 'recv', None)
+send_of: Final[Any] = getattr(CONNECTION, 'send', None)
+_RawSocket: Final[Any] = RawSocket
+
 
 def connection(sock: Any) -> Any:
     """The object that a handle receives from and sends to, made of a non-blocking socket object.
 
     What is no socket object (an end of an anonymous pipe) stays what it is.
     """
-    return _kernel.Connection(sock) if KERNEL and type(sock) is RawSocket else sock
+    return CONNECTION(sock) if KERNEL and type(sock) is _RawSocket else sock
 
 
-def accept(listening: Any) -> Any:
+def accept(listening: Any, fd: int) -> Any:
     """The next connection of a listening socket object, as from ``connection``; None: nobody waits.
 
-    Non-blocking and close-on-exec. Raises OSError.
+    ``fd`` is its descriptor. The connection is non-blocking and close-on-exec. Raises OSError.
     """
     if KERNEL:
-        return _kernel.accept(listening)
+        return _accept(fd)  # of the object itself its fileno() would have to be asked
     try:
         fd, _ = listening._accept()
     except OSError as error:

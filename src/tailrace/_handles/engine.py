@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from .._compiled import mypyc_attr
 from .._runtime import Runtime
 from .._tick import Ticks
-from .calls import epoll_wait
+from .calls import epoll_ctl, epoll_wait
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,6 +42,12 @@ _WRITABLE: Final = ~READ
 BATCH: Final = 256
 
 HAS_EPOLL: Final = hasattr(select, 'epoll')
+
+# linux/eventpoll.h
+_ADD: Final = 1
+_DELETE: Final = 2
+_MODIFY: Final = 3
+_control: Final[Any] = epoll_ctl
 
 
 class PollOwner(Protocol):
@@ -84,6 +90,7 @@ class Engine:
     """Registrations of one runtime with its loop."""
 
     __slots__ = (
+        '_defer',
         '_fresh',
         '_later',
         '_loop',
@@ -107,6 +114,8 @@ class Engine:
         self._poll_fd = -1
         self._selector: PollOwner | None = None
         self._later: deque[tuple[Callable[..., object], tuple[Any, ...], object]] = deque()
+        # Kept, as in Ticks.
+        self._defer: Any = self._later.append
         runtime.with_loop(self._start)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -133,7 +142,9 @@ class Engine:
         handle.watching = wanted
         fd = handle.fd
         if not wanted:
-            self._watched.pop(fd, None)
+            watched = self._watched
+            if fd in watched:
+                del watched[fd]
         elif not before:
             self._watched[fd] = handle
             self._fresh.add(fd)
@@ -156,7 +167,10 @@ class Engine:
             self._poll_fd = poll.fileno()
             loop.add_reader(self._poll_fd, self._poll_now)
         try:
-            if not wanted:
+            if _control is not None and self._poll_fd >= 0:
+                operation = _DELETE if not wanted else _MODIFY if before else _ADD
+                _control(self._poll_fd, operation, fd, wanted)
+            elif not wanted:
                 poll.unregister(fd)
             elif before:
                 poll.modify(fd, wanted)
@@ -178,6 +192,11 @@ class Engine:
         if self._poll is not None and self._selector is None:
             self._poll.close()
             self._poll = None
+            self._poll_fd = -1
+
+    def poll_closed(self) -> None:
+        """The selector has closed its epoll: the number may be another descriptor's from now on."""
+        self._poll_fd = -1
 
     def _register_with_loop(
         self, loop: asyncio.AbstractEventLoop, fd: int, handle: Watched, before: int, wanted: int
@@ -270,7 +289,7 @@ class Engine:
         loop = self._loop
         if loop is not None and loop.is_closed():
             return
-        later.append((fn, args, source))
+        self._defer((fn, args, source))
         if len(later) == 1:
             self.runtime.hold(self)
             if loop is not None:

@@ -133,7 +133,8 @@ class FdPipe(Pipe):
         self.bytes_read += len(data)
         if self.stamping:
             self.active_at = self.runtime.clock()
-        if self.on_read(data) is False:
+        calls = self.calls
+        if (self.on_read(data) if calls is None else calls.read(self.owner, data)) is False:
             self.read_stop()
 
     # -- sending ----------------------------------------------------------------------------

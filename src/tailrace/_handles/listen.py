@@ -198,7 +198,7 @@ class Listener(Watched):
         while turns and self.watching:
             turns -= 1
             try:
-                connection = accept(self._sock)
+                connection = accept(self._sock, self.fd)
             except OSError as error:
                 code = code_of(error)
                 if code in _NEXT:
@@ -229,7 +229,7 @@ class Listener(Watched):
         os.close(self._spare)
         self._spare = -1
         try:
-            connection = accept(self._sock)
+            connection = accept(self._sock, self.fd)
         except OSError as error:
             worked = code_of(error) in _NEXT
         else:

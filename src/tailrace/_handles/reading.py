@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._listeners import OwnerCalls
 from .._runtime import Runtime
-from .calls import RawSocket, connection
+from .calls import CONNECTION, KERNEL, RawSocket, connection, recv_of
 from .engine import READ, Engine, Watched, engine_of
 from .pending import Pending
 
@@ -64,6 +65,10 @@ def ignore(*args: Any) -> None:
     """The callbacks of a handle that nobody has set, or that is closed."""
 
 
+#: The same: what is Final is at hand, other names of a module are looked up by compiled code.
+_IGNORE: Final[Any] = ignore
+
+
 class Receiver(Watched):
     """A descriptor that is read, and the state that both halves share."""
 
@@ -78,6 +83,7 @@ class Receiver(Watched):
         'active_at',
         'bytes_read',
         'bytes_written',
+        'calls',
         'reading',
         'stamping',
         'write_queue_size',
@@ -91,11 +97,13 @@ class Receiver(Watched):
         Watched.__init__(self, runtime)
         self._sock: Any = None
         self._engine: Engine = engine_of(runtime)
-        self.on_read: Callable[[bytes], object] = ignore
-        self.on_end: Callable[[], object] = ignore
-        self.on_error: Callable[[int], object] = ignore
+        self.on_read: Callable[[bytes], object] = _IGNORE
+        self.on_end: Callable[[], object] = _IGNORE
+        self.on_error: Callable[[int], object] = _IGNORE
+        #: Called for the owner instead of the callbacks above.
+        self.calls: OwnerCalls | None = None
         self.buffer: Callable[[], bytearray | memoryview] | None = None
-        self.on_buffer: Callable[[int, bytearray | memoryview], object] = ignore
+        self.on_buffer: Callable[[int, bytearray | memoryview], object] = _IGNORE
         self.bytes_read: int = 0
         self.bytes_written: int = 0
         self.write_queue_size = 0
@@ -110,8 +118,13 @@ class Receiver(Watched):
 
     def _let_go(self) -> None:
         """No callback runs any more: drop those who hold us (no cycle for the collector)."""
-        self.on_read = self.on_end = self.on_error = self.on_buffer = ignore
+        self.calls = None
+        self.on_read = self.on_end = self.on_error = self.on_buffer = _IGNORE
         self.buffer = self._buf = None
+
+    def give_to(self, owner: object, calls: OwnerCalls | None) -> None:
+        self.owner = owner
+        self.calls = calls
 
     def adopt(self, sock: Any) -> None:
         """Become the owner of a non-blocking socket object (rule 1)."""
@@ -193,8 +206,12 @@ class Receiver(Watched):
             self._read_into()
             return
         wanted: Any = self._chunk
+        sock = self._sock
         try:
-            data = self._sock.recv(wanted)
+            if KERNEL and type(sock) is CONNECTION:
+                data = recv_of(sock, wanted)
+            else:
+                data = sock.recv(wanted)
         except OSError as error:
             self._read_failed(code_of(error))
             return
@@ -211,7 +228,8 @@ class Receiver(Watched):
         self.bytes_read += size
         if self.stamping:
             self.active_at = self.runtime.clock()
-        if self.on_read(data) is False:
+        calls = self.calls
+        if (self.on_read(data) if calls is None else calls.read(self.owner, data)) is False:
             self.read_stop()
 
     def _read_into(self) -> None:
@@ -225,8 +243,7 @@ class Receiver(Watched):
                 return
         if not len(buf):
             # recv_into an empty buffer would look like the end of the stream.
-            self.read_stop()
-            self.on_error(errno.ENOBUFS)
+            self._read_failed(errno.ENOBUFS)
             return
         try:
             size = self._sock.recv_into(buf)
@@ -239,7 +256,10 @@ class Receiver(Watched):
         self.bytes_read += size
         if self.stamping:
             self.active_at = self.runtime.clock()
-        if self.on_buffer(size, buf) is False:
+        calls = self.calls
+        if (
+            self.on_buffer(size, buf) if calls is None else calls.fill(self.owner, size, buf)
+        ) is False:
             self.read_stop()
         ask = self.buffer
         self._buf = None if ask is None else ask()
@@ -248,8 +268,16 @@ class Receiver(Watched):
         if code == errno.EAGAIN or code == errno.EWOULDBLOCK:
             return
         self.read_stop()
-        self.on_error(code)
+        calls = self.calls
+        if calls is None:
+            self.on_error(code)
+        else:
+            calls.error(self.owner, code)
 
     def _read_ended(self) -> None:
         self.read_stop()
-        self.on_end()
+        calls = self.calls
+        if calls is None:
+            self.on_end()
+        else:
+            calls.end(self.owner)

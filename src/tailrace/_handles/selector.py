@@ -82,7 +82,9 @@ class Selector(selectors.BaseSelector):
             self._engine.serve(events)
 
     def close(self) -> None:
-        self._engine = None
+        if self._engine is not None:
+            self._engine.poll_closed()
+            self._engine = None
         self._poll.close()
         self._others.close()
 

@@ -18,12 +18,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, Final
 
 from . import DONE, PENDING
+from .calls import CONNECTION, KERNEL, send_of
 from .engine import READ, WRITE
 from .pending import IOV_MAX, Data, FilePart, Pending, as_bytes
-from .reading import RawSocket, Receiver, code_of
+from .reading import RawSocket, Receiver, code_of, ignore
 
 __all__ = ['FULL', 'NO_SIGNAL', 'Stream']
 
@@ -53,7 +55,7 @@ class Stream(Receiver):
 
     # -- writing (rule 7) -------------------------------------------------------------------
 
-    def write(self, data: Data, done: Callable[[int], object]) -> int:
+    def write(self, data: Data, done: Callable[[int], object] | None) -> int:
         # The fast path: nothing waits, the kernel takes it all.
         sock = self._sock
         if sock is None:
@@ -66,7 +68,10 @@ class Stream(Receiver):
             self._enqueue([data], size, 0, done)
             return PENDING
         try:
-            sent: int = sock.send(data, NO_SIGNAL)
+            if KERNEL and type(sock) is CONNECTION:
+                sent: int = send_of(sock, data, NO_SIGNAL)
+            else:
+                sent = sock.send(data, NO_SIGNAL)
         except OSError as error:
             if code_of(error) not in FULL:
                 return code_of(error)
@@ -128,10 +133,13 @@ class Stream(Receiver):
         return int(sock.send(b''.join(chunks), NO_SIGNAL))
 
     def _enqueue(
-        self, chunks: list[Any], size: int, sent: int, done: Callable[[int], object]
+        self, chunks: list[Any], size: int, sent: int, done: Callable[[int], object] | None
     ) -> None:
         """Queue what the kernel did not take of a write, behind everything that waits."""
         pending = self._pend()
+        if done is None:
+            calls = self.calls
+            done = ignore if calls is None else MethodType(calls.written, self.owner)
         self.write_queue_size += pending.enqueue(chunks, size, sent, done)
         if pending.connect is None:
             self._engine.watch(self, self.watching | WRITE)

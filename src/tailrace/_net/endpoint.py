@@ -4,7 +4,7 @@ The hooks of the stream, the callbacks of the handle, and the life of one connec
 connected, closed, connected again. What happens between ``connect()`` and 'connect' is decided in
 ``connecting.py``. This file refuses to know addresses, descriptors and readiness.
 
-Per received chunk the handle calls ``_push_bytes`` of the stream itself, per written chunk the
+Per received chunk the handle calls ``push_bytes`` of the stream itself, per written chunk the
 stream calls ``write`` of the handle itself: no code of this file runs.
 """
 
@@ -25,7 +25,14 @@ from .._names import node_names
 from .._stream.duplex import Duplex
 from .._stream.encodings import encode
 from .._stream.life import init_life
-from .._stream.link import Link, attach, ignore_end, init_link, init_socket_stream
+from .._stream.link import (
+    Link,
+    attach,
+    finish_soon,
+    ignore_end,
+    init_link,
+    init_socket_stream,
+)
 from .._stream.read import init_read
 from .._stream.state import (
     L_ALLOW_HALF_OPEN,
@@ -169,8 +176,8 @@ class Endpoint(Duplex):
             return None
         handle.read_stop()
         self._stopped_reading()
+        handle.give_to(None, None)
         handle.on_read = handle.on_end = handle.on_error = handle.on_buffer = ignore_end
-        handle.owner = None
         if self._idle is not None:
             self._idle.stop()
             self._idle = None
@@ -290,7 +297,7 @@ class Endpoint(Duplex):
         code = handle.shutdown(_code_callback(callback, 'shutdown'))
         # The peer may be gone already: there is nothing left to tell it.
         if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
-            self._finish_soon(callback)
+            finish_soon(self, callback)
         elif code > 0:
             callback(system_error(code, 'shutdown'))
 

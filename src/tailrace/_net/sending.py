@@ -227,7 +227,7 @@ class FileTransfer:
         sock = self._sock
         sock._sending -= 1
         if not sock._sending and sock._handle is not None and not sock._connecting:
-            set_sink(sock, sock._handle.write)
+            set_sink(sock, sock._handle)
 
     def _finished(self, error: BaseException | None = None) -> None:
         """The stream's last word: sent, failed, or never begun."""

@@ -20,7 +20,7 @@ def begin_construct(stream: Any) -> None:
     stream._life |= L_UNBUILT
     stream._r |= R_UNBUILT
     stream._w |= W_UNBUILT
-    ticks(stream).push(_construct_nt, (stream,), stream)
+    ticks(stream).push_for(_construct_nt, stream)
 
 
 def _construct_nt(stream: Any) -> None:

@@ -11,14 +11,14 @@ layers; this file uses the few names of theirs that it calls and refuses to know
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from .._compiled import mypyc_attr
-from .._listeners import Listener
+from .._listeners import Listener, OwnerCalls
 from .._tally import Tally, clients, observers
 from .._timers import soon
-from .life import init_life, ticks
-from .read import init_read, push_chunk, take
+from .life import emit, emit_value, init_life, ticks
+from .read import init_read, push_bytes, push_chunk, take
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
@@ -36,7 +36,7 @@ from .state import (
     W_FINAL,
     W_KEEP_TEXT,
 )
-from .write import WriteSide, init_write, set_sink
+from .write import WriteSide, init_write, set_sink, sink_done
 
 __all__ = ['Link', 'ignore_end']
 
@@ -46,7 +46,9 @@ def ignore_end(*_: Any) -> None:
 
 
 #: One object for all sockets: a listener is never changed once it was added.
-_END_LISTENER = Listener(ignore_end, False)
+_END_LISTENER: Final = Listener(ignore_end, False)
+#: The names of closed sockets that nobody had asked for; without a handle none is put in.
+_NO_NAMES: Final[list[Any]] = [None, None]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -107,24 +109,9 @@ class Link(WriteSide):
 
     # -- the handle calls -------------------------------------------------------------------------
 
-    def _on_eof(self) -> None:
-        push_chunk(self, None)
-        if self._r_len == 0:
-            take(self, 0)
-        else:
-            server = self._server
-            if server is not None and self in server._waited_for:
-                server._has_ended(self)
-
     def _on_read_error(self, code: int) -> None:
         """Defined by the socket."""
         raise NotImplementedError
-
-    def _on_filled(self, count: int, buffer: Any) -> object:
-        if self._onread is not None and self._onread[1](count, buffer) is False:
-            self._pause_source()
-            return False
-        return None
 
     def _pause_source(self) -> None:
         """Defined by the socket: its ``pause()``."""
@@ -149,11 +136,7 @@ class Link(WriteSide):
 
     def _final_handle(self, callback: Any) -> None:
         if self._connecting:
-
-            def again() -> None:
-                self._final_handle(callback)
-
-            self._when_connected(again)
+            self._final_when_connected(callback)
             return
         handle = self._handle
         if handle is None:
@@ -162,7 +145,7 @@ class Link(WriteSide):
         if self._r & R_END_EMITTED and self._life & L_AUTO_DESTROY and not handle.write_queue_size:
             # Both sides are done: 'finish' comes next and closes the descriptor, which sends the
             # same FIN. One system call less, the most expensive one of a short connection.
-            self._finish_soon(callback)
+            finish_soon(self, callback)
         else:
             self._shut_down(handle, callback)
 
@@ -170,14 +153,9 @@ class Link(WriteSide):
         """Defined by the socket: send a FIN; ``callback(error_or_None)`` when it is out."""
         raise NotImplementedError
 
-    def _finish_soon(self, callback: Any) -> None:
-        if self._r & R_ITERATED:
-            # One turn of the loop later, so that the task of an `async for` sees the end before
-            # 'finish', as in Node.
-            soon(ticks(self), callback, None)
-        else:
-            # Never inside end(): what destroys the socket right after it prevents 'finish'.
-            ticks(self).push(callback, (None,))
+    def _final_when_connected(self, callback: Any) -> None:
+        # Apart: compiled code makes the object for what a function keeps at the function's start.
+        self._when_connected(lambda: self._final_handle(callback))
 
     def _destroy_handle(self, error: BaseException | None, callback: Any) -> None:
         began = self._connecting
@@ -204,7 +182,7 @@ class Link(WriteSide):
                 (error is not None and server is not None) or observers.closed is not None
             ):
                 peer = handle.get_peer_name()  # for the report
-            self._names = [None, peer]
+            self._names = _NO_NAMES if peer is None else [None, peer]
             if not (self._reset_asked and handle.reset(closed) == 0):
                 handle.close(closed)
             self._reset_asked = False
@@ -226,7 +204,7 @@ class Link(WriteSide):
 
     def _closed_well(self) -> None:
         mark_gone(self)
-        self.emit('close', False)
+        emit_value(self, 'close', False)
 
     def _closed_by_error(self) -> None:
         # One turn of the loop later, so that a task that waits for the error (an `async for`) sees
@@ -235,12 +213,46 @@ class Link(WriteSide):
 
     def _closed_failed(self) -> None:
         mark_gone(self)
-        self.emit('close', True)
+        emit_value(self, 'close', True)
 
     def _closed_unused(self) -> None:
         # A socket that never had a handle: its 'close' has no argument.
         mark_gone(self)
-        self.emit('close')
+        emit(self, 'close')
+
+
+def on_eof(stream: Link) -> None:
+    push_chunk(stream, None)
+    if stream._r_len == 0:
+        take(stream, 0)
+    else:
+        server = stream._server
+        if server is not None and stream in server._waited_for:
+            server._has_ended(stream)
+
+
+def on_read_error(stream: Link, code: int) -> None:
+    stream._on_read_error(code)
+
+
+def on_filled(stream: Link, count: int, buffer: Any) -> object:
+    if stream._onread is not None and stream._onread[1](count, buffer) is False:
+        stream._pause_source()
+        return False
+    return None
+
+
+_CALLS: Final = OwnerCalls(push_bytes, on_eof, on_read_error, on_filled, sink_done)
+
+
+def finish_soon(stream: Link, callback: Any) -> None:
+    if stream._r & R_ITERATED:
+        # One turn of the loop later, so that the task of an `async for` sees the end before
+        # 'finish', as in Node.
+        soon(ticks(stream), callback, None)
+    else:
+        # Never inside end(): what destroys the socket right after it prevents 'finish'.
+        ticks(stream).push(callback, (None,))
 
 
 def mark_gone(stream: Link) -> None:
@@ -287,15 +299,11 @@ def attach(stream: Link, handle: Any) -> None:
     """Make ``handle`` the source and sink of this stream."""
     stream._handle = handle
     stream._runtime = handle.runtime
-    handle.owner = stream
-    handle.on_read = stream._push_bytes
-    handle.on_end = stream._on_eof
-    handle.on_error = stream._on_read_error
+    handle.give_to(stream, _CALLS)
     if stream._onread is not None:
         handle.buffer = stream._onread[0]
-        handle.on_buffer = stream._on_filled
     stream._r |= R_CONTINUOUS
-    set_sink(stream, handle.write)
+    set_sink(stream, handle)
     if not stream._refed:
         handle.unref()
     if stream._idle is not None:

@@ -13,7 +13,7 @@ from .._compiled import mypyc_attr
 from .._listeners import Listener
 from ..events import EventEmitter
 from .encodings import canonical, make_decoder
-from .life import ticks
+from .life import emit, ticks
 from .read import ReadSide, decoded, emit_readable, flow, size_of, take
 from .state import (
     R_BUFFERED,
@@ -57,7 +57,7 @@ class ModeSide(ReadSide):
     def _pause(self) -> None:
         if not self._r & R_STOPPED:
             self._r = (self._r & ~R_FLOW) | R_STOPPED
-            self.emit('pause')
+            emit(self, 'pause')
         self._r |= R_PAUSED
 
     def _flowing(self) -> bool | None:
@@ -146,7 +146,7 @@ def resume_nt(stream: ModeSide) -> None:
     if not stream._r & R_READING:
         take(stream, 0)
     stream._r &= ~R_RESUME_SCHEDULED
-    stream.emit('resume')
+    emit(stream, 'resume')
     flow(stream)
     if stream._r & R_FLOW and not stream._r & R_READING:
         take(stream, 0)
@@ -174,4 +174,4 @@ def resume(stream: ModeSide) -> None:
 def schedule_resume(stream: ModeSide) -> None:
     if not stream._r & R_RESUME_SCHEDULED:
         stream._r |= R_RESUME_SCHEDULED
-        ticks(stream).push(resume_nt, (stream,), stream)
+        ticks(stream).push_for(resume_nt, stream)

@@ -19,7 +19,16 @@ from .._validate import bad_type, out_of_range, shown
 from ..errors import InvalidArgTypeError, state_error
 from .encodings import Decoder, canonical, encode, make_decoder
 from .feed import Feed
-from .life import Life, can_write, fail, ticks, writing_is_over
+from .life import (
+    Life,
+    can_write,
+    destroy,
+    emit,
+    emit_value,
+    fail,
+    ticks,
+    writing_is_over,
+)
 from .state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
@@ -97,45 +106,7 @@ class ReadSide(Life):
 
     def _push_bytes(self, chunk: bytes) -> bool:
         """A chunk from a continuous source. False: stop, until ``_read`` asks again."""
-        # Fast path: flowing, nothing buffered, no decoder. It skips the buffer, the 'read more'
-        # tick and emit(): of 2.1 us a chunk in the long way (CPython 3.11) 0.4 us are left.
-        if self._r & R_FAST_MASK == R_FAST:
-            entry = self._events.get('data')
-            if type(entry) is Listener:
-                plain = entry.plain
-                if plain is not None:
-                    result = plain(chunk)
-                    # What write() gives is told apart without looking at its type: 80 instructions.
-                    if (
-                        result is not None
-                        and result is not True
-                        and result is not False
-                        and type(result) is CoroutineType
-                    ):
-                        self._returned('data', result, (chunk,))
-                    return True
-            if entry is not None:
-                self.emit('data', chunk)
-                return True
-        else:
-            feed = self._feed
-            if (
-                feed is not None
-                and self._r & R_HAND_MASK == R_HAND
-                and chunk
-                # An `async for` alone: its task goes on with the chunk, here and now.
-                and feed.resume(chunk)
-            ):
-                return True
-            # Somebody waits for 'readable' and nothing is before it: the tick that would tell is
-            # the next thing to run anyway.
-            if self._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < self._r_hwm:
-                self._r_buf = deque((chunk,))
-                self._r_len = len(chunk)
-                self._r = (self._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
-                emit_readable_nt(self)
-                return True
-        return push_chunk(self, chunk)
+        return push_bytes(self, chunk)
 
     def _push(self, chunk: Any, encoding: Any = None) -> bool:
         """A chunk from the source, or None for its end; False: the buffer is full.
@@ -201,6 +172,49 @@ class ReadSide(Life):
         """End the writing side because the reading side is over."""
 
 
+def push_bytes(stream: ReadSide, chunk: bytes) -> bool:
+    """See :meth:`ReadSide._push_bytes`."""
+    # Fast path: flowing, nothing buffered, no decoder. It skips the buffer, the 'read more'
+    # tick and emit(): of 2.1 us a chunk in the long way (CPython 3.11) 0.4 us are left.
+    if stream._r & R_FAST_MASK == R_FAST:
+        entry = stream._events.get('data')
+        if type(entry) is Listener:
+            plain = entry.plain
+            if plain is not None:
+                result = plain(chunk)
+                # What write() gives is told apart without looking at its type: 80 instructions.
+                if (
+                    result is not None
+                    and result is not True
+                    and result is not False
+                    and type(result) is CoroutineType
+                ):
+                    stream._returned('data', result, (chunk,))
+                return True
+        if entry is not None:
+            emit_value(stream, 'data', chunk)
+            return True
+    else:
+        feed = stream._feed
+        if (
+            feed is not None
+            and stream._r & R_HAND_MASK == R_HAND
+            and chunk
+            # An `async for` alone: its task goes on with the chunk, here and now.
+            and feed.resume(chunk)
+        ):
+            return True
+        # Somebody waits for 'readable' and nothing is before it: the tick that would tell is
+        # the next thing to run anyway.
+        if stream._r & R_WAIT_MASK == R_WAIT and 0 < len(chunk) < stream._r_hwm:
+            stream._r_buf = deque((chunk,))
+            stream._r_len = len(chunk)
+            stream._r = (stream._r & ~R_NEED_READABLE) | R_BUFFERED | R_EMITTED_READABLE
+            emit_readable_nt(stream)
+            return True
+    return push_chunk(stream, chunk)
+
+
 def read_more_nt(stream: ReadSide) -> None:
     while not stream._r & (R_READING | R_ENDED | R_DEAD) and (
         stream._r_len < stream._r_hwm or (stream._r & R_FLOW and stream._r_len == 0)
@@ -219,11 +233,15 @@ def end_nt(stream: ReadSide) -> None:
     if stream._r & R_END_EMITTED or stream._r_len:
         return
     stream._r |= R_END_EMITTED
-    stream.emit('end')
+    emit(stream, 'end')
     if not stream._life & L_ALLOW_HALF_OPEN and can_write(stream):
-        ticks(stream).push(stream._end_writing_nt, ())
+        ticks(stream).push_for(end_writing_nt, stream)
     elif stream._life & L_AUTO_DESTROY and writing_is_over(stream):
-        stream.destroy()
+        destroy(stream)
+
+
+def end_writing_nt(stream: Any) -> None:
+    stream._end_writing_nt()
 
 
 def init_read(stream: ReadSide, high_water_mark: int, object_mode: bool) -> None:
@@ -319,7 +337,7 @@ def add_chunk(stream: ReadSide, chunk: Any, first: bool = False) -> None:
     if r & (R_FLOW | R_SYNC | R_HEARD) == R_FLOW | R_HEARD and stream._r_len == 0:
         stream._r = r | R_DID_READ
         stream._awaiting = None
-        stream.emit('data', chunk)
+        emit_value(stream, 'data', chunk)
     else:
         if stream._r_buf is None:
             stream._r_buf = deque()
@@ -357,7 +375,7 @@ def maybe_read_more(stream: ReadSide) -> None:
     # A source that reads by itself need not be asked: no tick per chunk.
     if not stream._r & (R_READING_MORE | R_READING | R_UNBUILT):
         stream._r |= R_READING_MORE
-        ticks(stream).push(read_more_nt, (stream,), stream)
+        ticks(stream).push_for(read_more_nt, stream)
 
 
 def ask_source(stream: ReadSide) -> None:
@@ -376,6 +394,8 @@ def take(stream: ReadSide, size: Any = None) -> Any:
     """``read(size)``: None when there is not enough."""
     if size is None:
         wanted = ALL
+    elif type(size) is int and size == 0:
+        wanted = 0
     else:
         wanted = _size(size)
         if wanted > stream._r_hwm:
@@ -422,7 +442,7 @@ def take(stream: ReadSide, size: Any = None) -> Any:
             end_reading(stream)
     if out is not None and not stream._life & (L_ERROR_EMITTED | L_CLOSE_EMITTED):
         stream._r |= R_DID_READ
-        stream.emit('data', out)
+        emit_value(stream, 'data', out)
     return out
 
 
@@ -490,13 +510,13 @@ def emit_readable(stream: ReadSide) -> None:
     stream._r &= ~R_NEED_READABLE
     if not stream._r & R_EMITTED_READABLE:
         stream._r |= R_EMITTED_READABLE
-        ticks(stream).push(emit_readable_nt, (stream,), stream)
+        ticks(stream).push_for(emit_readable_nt, stream)
 
 
 def emit_readable_nt(stream: ReadSide) -> None:
     r = stream._r
     if not r & R_DEAD and (stream._r_len or r & R_ENDED):
-        stream.emit('readable')
+        emit(stream, 'readable')
         stream._r &= ~R_EMITTED_READABLE
     if not stream._r & (R_FLOW | R_ENDED) and stream._r_len <= stream._r_hwm:
         stream._r |= R_NEED_READABLE
@@ -511,7 +531,7 @@ def flow(stream: ReadSide) -> None:
 def end_reading(stream: ReadSide) -> None:
     if not stream._r & (R_END_EMITTED | R_END_SCHEDULED):
         stream._r |= R_ENDED | R_END_SCHEDULED
-        ticks(stream).push(end_nt, (stream,), stream)
+        ticks(stream).push_for(end_nt, stream)
 
 
 def _next_power_of_two(n: int) -> int:

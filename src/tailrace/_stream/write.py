@@ -5,8 +5,8 @@ They leave through one of two doors:
 
 - the hooks ``_write(chunk, encoding, callback)``, ``_writev(chunks, callback)`` and
   ``_final(callback)``, as in Node; ``callback(error_or_None)`` is called once, now or later;
-- the *sink*, the fast door for bytes: ``sink(data, done)`` returns 0 (taken, ``done`` is never
-  called), -1 (``done(code)`` will be called) or a positive code of failure, which ``_sink_error``
+- the *sink*, the fast door for bytes: ``handle.write(data, None)`` returns 0 (taken), -1
+  (``sink_done(stream, code)`` will be called) or a positive code of failure, which ``_sink_error``
   turns into an exception. It is used when nobody has to be told.
 """
 
@@ -22,7 +22,7 @@ from .._listeners import adapt
 from .._validate import bad_type
 from ..errors import StreamNullValuesError, state_error
 from .encodings import canonical, encode
-from .life import can_write, fail, reading_is_over, take_error, ticks
+from .life import can_write, destroy, emit, fail, reading_is_over, take_error, ticks
 from .modes import ModeSide
 from .read import maybe_read_more
 from .state import (
@@ -57,7 +57,7 @@ from .state import (
 __all__ = ['Sink', 'WriteSide']
 
 Done = Callable[[BaseException | None], object]
-Sink = Callable[[bytes, Callable[[int], object]], int]
+Sink = Callable[[Any, bytes, None], int]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -69,7 +69,7 @@ class WriteSide(ModeSide):
         '_end_callbacks',
         '_pending',
         '_sink',
-        '_sink_told',
+        '_sink_of',
         '_w_buf',
         '_w_callback',
         '_w_encoding',
@@ -81,9 +81,9 @@ class WriteSide(ModeSide):
     _corked: int
     _end_callbacks: list[Done] | None
     _pending: int
+    #: ``write`` of the handle's class, and the handle: a bound method would be one object more.
     _sink: Sink | None
-    #: ``_sink_done`` as an object, from the first write on: making one costs 700 instructions.
-    _sink_told: Callable[[int], object] | None
+    _sink_of: Any
     _w_buf: deque[tuple[Any, Any, Done | None, int]] | None
     _w_callback: Done | None
     _w_encoding: str
@@ -133,10 +133,7 @@ class WriteSide(ModeSide):
         if callback is None and encoding is None and type(chunk) is bytes and not self._w & W_BUSY:
             sink = self._sink
             if sink is not None:
-                told = self._sink_told
-                if told is None:
-                    told = self._sink_told = self._sink_done
-                code = sink(chunk, told)
+                code = sink(self._sink_of, chunk, None)
                 if code == 0:
                     return True
                 size = len(chunk)
@@ -164,9 +161,6 @@ class WriteSide(ModeSide):
 
     def _state_refusal(self) -> Exception | None:
         return state_refusal(self)
-
-    def _sink_done(self, code: int) -> None:
-        chunk_written(self, None if code == 0 else self._sink_error(code))
 
     def _written(self, error: BaseException | None = None) -> None:
         chunk_written(self, error)
@@ -239,16 +233,23 @@ def init_write(stream: WriteSide, high_water_mark: int, object_mode: bool) -> No
     stream._end_callbacks = None
     stream._w_encoding = 'utf8'
     stream._sink = None
-    stream._sink_told = None
+    stream._sink_of = None
 
 
-def set_sink(stream: WriteSide, sink: Sink | None) -> None:
-    stream._sink = sink
-    if sink is None:
-        stream._sink_told = None
+def set_sink(stream: WriteSide, handle: Any) -> None:
+    """Write to ``handle`` from now on; None: through the hooks."""
+    stream._sink_of = handle
+    if handle is None:
+        stream._sink = None
         stream._w |= W_NO_SINK
     else:
+        stream._sink = type(handle).write
         stream._w &= ~W_NO_SINK
+
+
+def sink_done(stream: WriteSide, code: int) -> None:
+    """A write of the sink that was under way is done."""
+    chunk_written(stream, None if code == 0 else stream._sink_error(code))
 
 
 def checked_chunk(stream: WriteSide, chunk: Any, encoding: Any) -> tuple[Any, Any, int]:
@@ -324,7 +325,7 @@ def send_chunk(stream: WriteSide, chunk: Any, name: Any, size: int, done: Done |
     sink = stream._sink
     if sink is not None:
         data = encode(chunk, canonical(name)) if isinstance(chunk, str) else chunk
-        code = sink(data, stream._sink_done)
+        code = sink(stream._sink_of, data, None)
         if code >= 0:
             chunk_written(stream, None if code == 0 else stream._sink_error(code))
     else:
@@ -378,7 +379,7 @@ def after_write(stream: WriteSide, done: Done | None) -> None:
         and stream._w_len == 0
     ):
         stream._w = w & ~W_NEED_DRAIN
-        stream.emit('drain')
+        emit(stream, 'drain')
     stream._pending -= 1
     if done is not None:
         done(None)
@@ -453,9 +454,10 @@ def uncork(stream: WriteSide) -> None:
 
 
 def end_writing(stream: WriteSide, chunk: Any, encoding: Any, callback: Any) -> None:
-    if callable(chunk):
+    # Nothing is not callable: compiled code asks for it by the name of the function.
+    if chunk is not None and callable(chunk):
         chunk, encoding, callback = None, None, chunk
-    elif not isinstance(encoding, str) and callable(encoding):
+    elif encoding is not None and not isinstance(encoding, str) and callable(encoding):
         encoding, callback = None, encoding
     error: BaseException | None = None
     if chunk is not None:
@@ -474,7 +476,7 @@ def end_writing(stream: WriteSide, chunk: Any, encoding: Any, callback: Any) -> 
             error = state_error('ERR_STREAM_ALREADY_FINISHED')
         elif stream._life & L_DESTROYED:
             error = state_error('ERR_STREAM_DESTROYED', 'cannot end: the stream was destroyed')
-    if callable(callback):
+    if callback is not None and callable(callback):
         done = adapt(callback)
         error = error or stream._error
         if error is None and stream._life & L_DESTROYED:
@@ -508,7 +510,7 @@ def finish_maybe(stream: WriteSide, sync: bool) -> None:
         pass
     elif not (stream._w & W_FINAL or stream._has_final()):
         stream._w |= W_FINAL_CALLED | W_PREFINISHED
-        stream.emit('prefinish')
+        emit(stream, 'prefinish')
     else:
         stream._w |= W_FINAL_CALLED | W_SYNC
         stream._pending += 1
@@ -520,7 +522,7 @@ def finish_maybe(stream: WriteSide, sync: bool) -> None:
     if stream._pending == 0 and stream._w & W_PREFINISHED and needs_finish(stream):
         stream._pending += 1
         if sync:
-            ticks(stream).push(finish_nt, (stream,), stream)
+            ticks(stream).push_for(finish_nt, stream)
         else:
             finish(stream)
 
@@ -536,18 +538,18 @@ def final_done(stream: WriteSide, error: BaseException | None = None) -> None:
         fail(stream, error, bool(stream._w & W_SYNC))
     elif needs_finish(stream):
         stream._w |= W_PREFINISHED
-        stream.emit('prefinish')
+        emit(stream, 'prefinish')
         stream._pending += 1
-        ticks(stream).push(finish, (stream,), stream)
+        ticks(stream).push_for(finish, stream)
 
 
 def finish(stream: WriteSide) -> None:
     stream._pending -= 1
     stream._w |= W_FINISHED
     call_end_callbacks(stream, None)
-    stream.emit('finish')
+    emit(stream, 'finish')
     if stream._life & L_AUTO_DESTROY and reading_is_over(stream):
-        stream.destroy()
+        destroy(stream)
 
 
 def call_end_callbacks(stream: WriteSide, error: BaseException | None) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from .._handles import DONE, PENDING
+from .._listeners import OwnerCalls
 from .._runtime import Runtime
 from .._timers import Timer, soon
 from .faults import Faults
@@ -198,6 +200,7 @@ class MemoryHandle:
         self.on_error: Callable[[int], object] = _ignore
         self.buffer: Callable[[], bytearray | memoryview] | None = None
         self.on_buffer: Callable[[int, bytearray | memoryview], object] = _ignore
+        self._told: Callable[[int], object] = _ignore
         self.bytes_read = 0
         self.bytes_written = 0
         self.write_queue_size = 0
@@ -213,6 +216,15 @@ class MemoryHandle:
         self._closed = False
         self._refed = True
         self._held = False
+
+    def give_to(self, owner: object, calls: OwnerCalls | None) -> None:
+        self.owner = owner
+        if calls is not None:
+            self.on_read = MethodType(calls.read, owner)
+            self.on_end = MethodType(calls.end, owner)
+            self.on_error = MethodType(calls.error, owner)
+            self.on_buffer = MethodType(calls.fill, owner)
+            self._told = MethodType(calls.written, owner)
 
     def describe(self) -> tuple[str, str]:
         return 'socket', f'memory {self._address[1]}'
@@ -294,7 +306,8 @@ class MemoryHandle:
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def write(self, data: Any, done: Callable[[int], object]) -> int:
+    def write(self, data: Any, done: Callable[[int], object] | None) -> int:
+        done = self._told if done is None else done
         if self._closed:
             return errno.EBADF
         if self._broken or self.peer._closed:
@@ -342,7 +355,7 @@ class MemoryHandle:
                 soon(runtime, peer.break_down, errno.ECONNRESET)
             elif not self.out.ended and not self.out.dead:
                 self.out._end()
-            self.on_read = self.on_end = self.on_error = self.on_buffer = _ignore
+            self.on_read = self.on_end = self.on_error = self.on_buffer = self._told = _ignore
         if done is not None:
             soon(self.runtime, done)
 

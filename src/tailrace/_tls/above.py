@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, Protocol
 
+from .._listeners import OwnerCalls
 from .._runtime import Runtime
 from .engine import Engine
 
@@ -39,7 +41,7 @@ class Above:
     """The fields of a StreamHandle, and the questions that the handle below answers."""
 
     __slots__ = (
-        '_closed', '_failed', '_inside', '_lower', '_owner', 'buffer', 'bytes_read',
+        '_closed', '_failed', '_inside', '_lower', '_owner', '_told', 'buffer', 'bytes_read',
         'bytes_written', 'engine', 'kind', 'on_buffer', 'on_end', 'on_error', 'on_read', 'reading',
         'runtime',
     )  # fmt: skip
@@ -54,6 +56,7 @@ class Above:
         self.on_read: Callable[[bytes], object] = ignore
         self.on_end: Callable[[], object] = ignore
         self.on_error: Callable[[int], object] = ignore
+        self._told: Callable[[int], object] = ignore
         self.buffer: Callable[[], bytearray | memoryview] | None = None
         self.on_buffer: Callable[[int, bytearray | memoryview], object] = ignore
         self.bytes_read = self.bytes_written = 0
@@ -61,6 +64,15 @@ class Above:
         #: Whether data that came is being delivered.
         self._inside = False
         self._closed = self._failed = False
+
+    def give_to(self, owner: object, calls: OwnerCalls | None) -> None:
+        self.owner = owner
+        if calls is not None:
+            self.on_read = MethodType(calls.read, owner)
+            self.on_end = MethodType(calls.end, owner)
+            self.on_error = MethodType(calls.error, owner)
+            self.on_buffer = MethodType(calls.fill, owner)
+            self._told = MethodType(calls.written, owner)
 
     @property
     def fd(self) -> int:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from .. import _runtime
 from .._handles import DONE, PENDING
+from .._listeners import OwnerCalls
 from .._timers import soon
 
 __all__ = ['DuplexHandle']
@@ -24,7 +26,7 @@ class DuplexHandle:
     """A StreamHandle over a Duplex; it takes the stream over and ends with it."""
 
     __slots__ = (
-        '_closed', '_queued', '_refed', '_stream', 'active_at', 'buffer', 'bytes_read',
+        '_closed', '_queued', '_refed', '_stream', '_told', 'active_at', 'buffer', 'bytes_read',
         'bytes_written', 'fd', 'kind', 'on_buffer', 'on_end', 'on_error', 'on_read', 'owner',
         'reading', 'runtime', 'stamping',
     )  # fmt: skip
@@ -40,6 +42,7 @@ class DuplexHandle:
         self.on_error: Callable[[int], object] = _ignore
         self.buffer: Any = None
         self.on_buffer: Any = _ignore
+        self._told: Callable[[int], object] = _ignore
         self.bytes_read = self.bytes_written = 0
         self.reading = False
         self.stamping = False
@@ -53,6 +56,15 @@ class DuplexHandle:
         stream.on('error', self._error)
         stream.on('close', self._gone)
         stream.pause()
+
+    def give_to(self, owner: object, calls: OwnerCalls | None) -> None:
+        self.owner = owner
+        if calls is not None:
+            self.on_read = MethodType(calls.read, owner)
+            self.on_end = MethodType(calls.end, owner)
+            self.on_error = MethodType(calls.error, owner)
+            self.on_buffer = MethodType(calls.fill, owner)
+            self._told = MethodType(calls.written, owner)
 
     def _stamp(self) -> None:
         if self.stamping:
@@ -105,7 +117,8 @@ class DuplexHandle:
     def write_queue_size(self) -> int:
         return self._queued
 
-    def write(self, data: Any, done: Callable[[int], object]) -> int:
+    def write(self, data: Any, done: Callable[[int], object] | None) -> int:
+        done = self._told if done is None else done
         if self._closed or self._stream.destroyed:
             return errno.EPIPE
         size = len(data)

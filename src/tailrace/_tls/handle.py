@@ -42,7 +42,7 @@ class TLSHandle(Outgoing):
         self._first: bytes | bytearray = b''
         self._shutdown: Callable[[int], object] | None = None
         self._ended = self._eof = False
-        lower.owner = owner
+        lower.give_to(owner, None)
         lower.on_read = self._received
         lower.on_end = self._lower_ended
         lower.on_error = self._lower_failed

@@ -49,7 +49,8 @@ class Outgoing(Above):
     def write_queue_size(self) -> int:
         return self._size + int(self._lower.write_queue_size)
 
-    def write(self, data: Any, done: Callable[[int], object]) -> int:
+    def write(self, data: Any, done: Callable[[int], object] | None) -> int:
+        done = self._told if done is None else done
         if self._closed or self._failed:
             return errno.EPIPE
         if type(data) is not bytes:
