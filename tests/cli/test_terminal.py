@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,37 @@ def test_check_shows_a_table(rich: bool, server: socket.socket) -> None:
     assert ('\x1b[32m' in said) is rich
     assert ('address' in said) is rich
     assert plain(said).split()[-5 if rich else 0 :][:3] == [place, '127.0.0.1', 'connected']
+
+
+def test_a_connect_that_takes_long_says_where_it_is() -> None:
+    pytest.importorskip('rich')
+    with socket.socket() as full, socket.socket() as one, socket.socket() as two:
+        # A queue for one connection, and two in it: the next handshake gets no answer.
+        full.bind(('127.0.0.1', 0))
+        full.listen(0)
+        for filler in (one, two):
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        place = place_of(full)
+        with screen('connect', place) as shown:
+            shown.until(f'connecting to {place}: {place}')
+            shown.press(CTRL_C)
+            rest = shown.rest()
+            assert shown.status == -signal.SIGINT
+            assert '\x1b[?25h' in rest  # the cursor is back
+            assert 'Traceback' not in rest
+
+
+def test_what_moves_is_counted_where_it_is_not_seen(server: socket.socket, tmp_path: Path) -> None:
+    pytest.importorskip('rich')
+    place, into = place_of(server), tmp_path / 'received'
+    command = f'exec {sys.executable} -W error -m tailrace connect {place} > {into}'
+    env, shell = shutil.which('env'), shutil.which('sh')
+    words = [env, 'TERM=xterm-256color', shell, '-c', command]
+    with terminal(words) as shown, server.accept()[0] as peer:
+        peer.sendall(b'x' * 1234)
+        shown.until('sent 0 bytes, received 1,234')
+        peer.shutdown(socket.SHUT_WR)
+        shown.rest()
+        assert shown.status == 0
+    assert into.read_bytes() == b'x' * 1234

@@ -108,6 +108,12 @@ class History:
             f'after {ms(self.handshake)}'
         )
 
+    def __str__(self) -> str:
+        """Where it stands."""
+        tried = [f'{shown(one.address, one.port)} {one.result or "…"}' for one in self.attempts]
+        words = ', '.join(tried) or 'looking it up'
+        return f'connecting to {self.place}: {words} ({ms(time.perf_counter() - self.started)})'
+
     def failed(self, error: BaseException) -> None:
         """Connecting is over: end what was still being tried."""
         for attempt in self.attempts:

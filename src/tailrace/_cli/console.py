@@ -1,6 +1,6 @@
 """Standard output: a reader that may go away, or a terminal, which gets tables.
 
-The tables need ``rich`` (the extra ``cli``).
+On standard error, a line that is drawn anew in its place. These need ``rich`` (the extra ``cli``).
 """
 
 from __future__ import annotations
@@ -10,21 +10,30 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ['NO_READER', 'LiveTable', 'Table', 'live_table', 'terminal_table']
+__all__ = [
+    'NO_READER',
+    'Line',
+    'LiveTable',
+    'Table',
+    'live_table',
+    'progress_line',
+    'terminal_table',
+]
 
 #: The exit status when the reader has gone: what a shell shows of a program that SIGPIPE has ended.
 NO_READER = 141
 
 
-def _console() -> Any:
+def _console(stderr: bool = False) -> Any:
     """A rich console on stdout, or None: no terminal, none that can move its cursor, no rich."""
-    if not sys.stdout.isatty() or os.environ.get('TERM') in (None, 'dumb', 'unknown'):
+    stream = sys.stderr if stderr else sys.stdout
+    if not stream.isatty() or os.environ.get('TERM') in (None, 'dumb', 'unknown'):
         return None
     try:
         from rich.console import Console
     except ImportError:
         return None
-    return Console()
+    return Console(stderr=stderr)
 
 
 class Table:
@@ -74,6 +83,32 @@ class LiveTable:
         self._live.stop()
 
 
+class Line:
+    """A line on stderr that is drawn anew in its place, and is gone at the end."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.live import Live
+
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def show(self, text: str) -> None:
+        """Show this instead."""
+        from rich.text import Text
+
+        self._live.update(Text(text, no_wrap=True, overflow='ellipsis'), refresh=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+
 def _new(columns: Sequence[str]) -> Any:
     from rich import box
     from rich.markup import escape
@@ -95,3 +130,9 @@ def live_table(*columns: str) -> LiveTable | None:
     """A live table on stdout, or None where plain lines are the thing."""
     console = _console()
     return None if console is None else LiveTable(console, columns)
+
+
+def progress_line() -> Line | None:
+    """A line on stderr, or None where there is none that can be drawn anew."""
+    console = _console(stderr=True)
+    return None if console is None else Line(console)
