@@ -159,6 +159,15 @@ def test_cn13_cn14_local_address_and_port_are_bound_and_named(names: str) -> Non
     assert (error.local_address, error.local_port) == ('0.0.0.0', 7)
 
 
+@pytest.mark.parametrize(('port', 'told'), [(7, 7), (0, None)])
+def test_a_bind_that_fails_names_the_port_that_was_asked_for(port: int, told: int | None) -> None:
+    world = World({'a': 'ok 5', 'bind': 'EADDRINUSE'})
+    report = Said(world)
+    make(world, report, 'a', local_address='0.0.0.0', local_port=port).start()
+    assert (report.error.code, report.error.address) == ('EADDRINUSE', '0.0.0.0')
+    assert report.error.port == told
+
+
 def test_cn13_local_address_of_the_other_family_is_refused_without_a_system_call() -> None:
     world = World({'a': 'ok 5'})
     report = Said(world)

@@ -444,3 +444,128 @@ def test_st18_nothing_is_written_after_a_failure(run: Any, settle: Any, log: Log
         ]
 
     run(main)
+
+
+def test_finish_waits_for_a_chunk_that_is_under_way_and_no_longer(
+    run: Any, settle: Any, log: Log, make: Any
+) -> None:
+    async def main() -> None:
+        w = make()
+        log.watch(w, 'finish')
+        w.write(b'nobody is called back')
+        w.end()
+        await settle()
+        assert log == []
+        assert w.writable_length == len(b'nobody is called back')
+        w.release()
+        await settle()
+        assert log == ['finish']
+        assert w.writable_length == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize('size', [1, 100])
+def test_a_sink_that_refuses_at_once_is_told_of_later(
+    run: Any, settle: Any, log: Log, size: int
+) -> None:
+    async def main() -> None:
+        class Refusing:
+            def write(self, data: bytes, done: Any) -> int:
+                return 32
+
+        w = Sink(high_water_mark=10)
+        set_sink(w, Refusing())
+        log.watch(w, 'error', 'close')
+        assert w.write(b'x' * size) is False
+        assert log == []
+        assert w.writable_length == 0
+        await settle()
+        assert log == [('error', '[Errno 32] write failed'), 'close']
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ('text', 'length'), [('abc', 3), ('é', 1), ('\U0001f600', 2), ('a\ud800', 2)]
+)
+def test_text_that_is_kept_counts_as_in_javascript(
+    run: Any, settle: Any, text: str, length: int
+) -> None:
+    async def main() -> None:
+        w = Sink(decode_strings=False)
+        w.write(text)
+        assert w.writable_length == length
+        assert w.got == [text]
+        w.release()
+        await settle()
+        assert w.writable_length == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize(('size', 'full'), [(9, False), (10, True), (11, True)])
+def test_a_single_chunk_as_long_as_the_mark_wants_a_drain(
+    run: Any, settle: Any, log: Log, make: Any, size: int, full: bool
+) -> None:
+    async def main() -> None:
+        w = make(high_water_mark=10)
+        log.watch(w, 'drain')
+        assert w.write(b'x' * size) is not full
+        assert w.writable_need_drain is full
+        w.release()
+        await settle()
+        assert log == (['drain'] if full else [])
+        w.destroy()
+        await settle()
+
+    run(main)
+
+
+def test_objects_that_are_written_at_once_do_not_hold_the_end_up(
+    run: Any, settle: Any, log: Log
+) -> None:
+    async def main() -> None:
+        w = Sink(at_once=True, object_mode=True)
+        log.watch(w, 'drain', 'finish')
+        w.write({})
+        w.write({}, log.callback('written'))
+        w.end()
+        await settle()
+        assert log == [('written', None), 'finish']
+
+    run(main)
+
+
+def test_callbacks_of_a_vectored_write_run_when_it_is_done(run: Any, settle: Any, log: Log) -> None:
+    async def main() -> None:
+        w = Vectored()
+        w.cork()
+        w.write('a', log.callback('a'))
+        w.write('b', log.callback('b'))
+        w.uncork()
+        await settle()
+        assert log == []
+        w.release()
+        assert log == [('a', None), ('b', None)]
+        w.destroy()
+        await settle()
+
+    run(main)
+
+
+def test_an_end_that_is_reported_twice_is_an_error(run: Any, settle: Any, log: Log) -> None:
+    class Twice(Sink):
+        def _final(self, callback: Any) -> None:
+            callback(None)
+            callback(None)
+
+    async def main() -> None:
+        w = Twice()
+        log.watch(w, 'error', 'close')
+        w.end()
+        await settle()
+        assert [entry[0] for entry in log] == ['error', 'c']
+        assert getattr(w.errored, 'code', None) == 'ERR_MULTIPLE_CALLBACK'
+
+    run(main)
