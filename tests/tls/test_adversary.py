@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tailrace import events, net, tls
+from tailrace.testing import memory_pair
 
 from .conftest import Certificates
 from .test_socket import client, port_of, serving, stop
@@ -427,6 +428,75 @@ def test_nothing_of_a_closed_connection_is_left_for_the_collector(
             assert [one() for one in kept] == [None]
         finally:
             gc.enable()
+        await stop(server)
+
+    run(main)
+
+
+@pytest.mark.parametrize('size', [0, 1000, 300_000])
+def test_both_ends_of_tls_in_tls_in_memory(run: Any, certs: Certificates, size: int) -> None:
+    """The wire below is gone when the later one has said its end: there is nobody to tell."""
+
+    async def main() -> None:
+        here, there = memory_pair()
+        sockets: list[tls.TLSSocket] = []
+        for _ in range(2):
+            here = tls.connect(socket=here, servername='localhost', ca=certs.ca)
+            there = tls.TLSSocket(there, is_server=True, **certs.server)
+            sockets += (await here, await there)
+        got = 0
+
+        def data(chunk: bytes) -> None:
+            nonlocal got
+            got += len(chunk)
+
+        there.on('data', data)
+        here.resume()
+        here.end(bytes(size))
+        there.end()
+        for sock in (here, there):
+            await sock.wait_closed()
+        assert got == size
+        # The outer ones end with the inner ones.
+        for sock in sockets:
+            await sock.wait_closed()
+
+    run(main)
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_an_end_to_a_peer_that_is_gone_is_no_error(
+    run: Any, certs: Certificates, tmp_path: Any, version: str
+) -> None:
+    """On a Unix socket it is known at once (EPIPE): what the peer had sent is still read."""
+
+    async def main() -> None:
+        accepted: list[tls.TLSSocket] = []
+        server = tls.create_server(
+            {**certs.server, 'max_version': version, 'pause_on_connect': True}, accepted.append
+        )
+        await server.listen(str(tmp_path / 's'))
+        sock = await tls.connect(
+            path=str(tmp_path / 's'), ca=certs.ca, servername='localhost', max_version=version
+        )
+        while not accepted:
+            await asyncio.sleep(0)
+        sock.write(b'x' * 50_000)
+        sock.end()
+        sock.destroy()
+        await sock.wait_closed()
+        seen: list[str] = []
+        errors: list[Any] = []
+        there = accepted[0]
+        there.on('error', errors.append)
+        for event in ('end', 'finish', 'close'):
+            there.on(event, lambda *_, event=event: seen.append(event))
+        there.end()
+        got = b''.join([chunk async for chunk in there])
+        await there.wait_closed()
+        assert errors == []
+        assert len(got) == 50_000
+        assert set(seen) == {'end', 'finish', 'close'}
         await stop(server)
 
     run(main)

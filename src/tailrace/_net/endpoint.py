@@ -294,12 +294,11 @@ class Endpoint(Duplex):
         return self._state_refusal()
 
     def _shut_down(self, handle: StreamHandle, callback: Any) -> None:
-        code = handle.shutdown(_code_callback(callback, 'shutdown'))
-        # The peer may be gone already: there is nothing left to tell it.
-        if code == DONE or system_error(max(code, 0), 'shutdown').code == 'ENOTCONN':
+        code = handle.shutdown(lambda code: callback(_not_told(code)))
+        if code > 0 and (error := _not_told(code)) is not None:
+            callback(error)
+        elif code >= DONE:
             finish_soon(self, callback)
-        elif code > 0:
-            callback(system_error(code, 'shutdown'))
 
     def _run(self) -> _runtime.Runtime:
         runtime = self._runtime
@@ -447,6 +446,12 @@ class Endpoint(Duplex):
         self.emit('ready')
         if self._handle is handle and not self._r & (R_PAUSED | R_ABSENT):
             self._take(0)
+
+
+def _not_told(code: int) -> Exception | None:
+    """What went wrong in telling the peer of the end: if it is gone already, nothing."""
+    error = None if code == DONE else system_error(code, 'shutdown')
+    return None if error is None or error.code == 'ENOTCONN' else error
 
 
 def _code_callback(

@@ -225,6 +225,12 @@ class TLSHandle(Outgoing):
 
     def _lower_failed(self, code: int) -> None:
         engine = self.engine
+        # Both have said their ends: what becomes of the connection below is of no account.
+        if engine is None or not (engine.closing and engine.closed_by_peer):
+            self._broken(code)
+
+    def _broken(self, code: int) -> None:
+        engine = self.engine
         if (engine is None or not engine.secure) and code == errno.ECONNRESET:
             self._owner._tls_lost(False)
         else:
@@ -240,18 +246,16 @@ class TLSHandle(Outgoing):
         if engine is None or not engine.secure:
             self._shutdown = done
             return PENDING
-        code = self._close_notify()
-        if code > 0:
-            return code
+        self._close_notify()
         return int(self._lower.shutdown(done))
 
-    def _close_notify(self) -> int:
+    def _close_notify(self) -> None:
         engine = self.engine
         assert engine is not None
         if self._plain:
             self._flush()
         if self._failed or engine.closing:
-            return DONE
+            return
         try:
             plain = engine.receive()
             if plain:
@@ -260,9 +264,11 @@ class TLSHandle(Outgoing):
                     self.runtime.push(self._deliver_held, ())
             engine.close()
         except ssl.SSLError:
-            # It can no longer say goodbye: the FIN alone remains.
-            return DONE
-        return self._out()
+            return  # it can no longer say goodbye: the FIN alone remains
+        out = engine.outgoing
+        if out:
+            # A peer that is gone needs none. Data that is lost is told by its own writes.
+            self._lower.write(out, ignore)
 
     def close(self, done: Callable[[], object] | None = None) -> None:
         if self._closed:

@@ -41,7 +41,7 @@ class Outgoing(Above):
         """OpenSSL has refused: nothing more is encrypted."""
         raise NotImplementedError
 
-    def _lower_failed(self, code: int) -> None:
+    def _broken(self, code: int) -> None:
         """The handle below reports an error."""
         raise NotImplementedError
 
@@ -143,7 +143,7 @@ class Outgoing(Above):
 
     def _out_failed(self, code: int) -> None:
         if code and not self._closed and not self._failed and code != errno.ECANCELED:
-            self._lower_failed(code)
+            self._broken(code)
 
 
 def call_all(dones: list[Callable[[int], object]], code: int) -> None:
