@@ -604,3 +604,20 @@ def test_behind_a_balancer_the_clients_count(run: Any, tmp_path: Path) -> None:
         assert server._guard.limiter.remembered() == 0
 
     run(main)
+
+
+@pytest.mark.parametrize('rate', [5e-324, 1e-300, (1, 10**12), (1, 2**31), (1e-9, 1e9)])
+def test_a_rate_that_is_next_to_nothing_accepts_one(run: Any, rate: Any) -> None:
+    """The rest lasts longer than any timer, and no loop is asked to wait for ever."""
+
+    async def main() -> None:
+        server, heard = server_on(max_accept_rate=rate)
+        port = await started(server)
+        async with client(port), client(port):
+            await heard.until('connection')
+            await turns()
+            assert server.stats().accepted == 1
+            assert not server.accepting
+            await stopped(server)
+
+    run(main)

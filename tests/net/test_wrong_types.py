@@ -104,3 +104,30 @@ def test_wrong_types_have_a_code(kind: str, tmp_path: Any, monkeypatch: Any) -> 
         warnings.simplefilter('ignore')
         asyncio.run(main())
     assert not wrong, '\n'.join(wrong)
+
+
+@pytest.mark.parametrize('kind', MAKE)
+def test_wrong_values_of_attributes_have_a_code(kind: str) -> None:
+    """What may be set takes a value, or refuses it with a code; compiled or not, the same."""
+    wrong: list[str] = []
+
+    async def main() -> None:
+        for name in dir(MAKE[kind]()):
+            if name.startswith('_') or callable(getattr(MAKE[kind](), name)):
+                continue
+            for value in (*VALUES, (10**400, 1), (1, 10**400), (5e-324, 10**12)):
+                one = MAKE[kind]()
+                try:
+                    setattr(one, name, value)
+                except AttributeError:
+                    break  # it is only to be read
+                except Exception as error:
+                    problem = accuse(error)
+                    if problem is not None:
+                        wrong.append(f'{kind}.{name} = {type(value).__name__}: {problem}')
+                for end in ('destroy', 'close'):
+                    if hasattr(one, end):
+                        getattr(one, end)()
+
+    asyncio.run(main())
+    assert not wrong, '\n'.join(wrong)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .. import _runtime, _timers
+from .._validate import MAX_TIMEOUT
 from .limiter import Limiter, Rate
 from .patrol import Patrol
 
@@ -100,7 +101,8 @@ class Guard:
             self._server._hold_back(RATE, True)
             if self._timer is not None:
                 self._timer.close()
-            ms = max(1.0, wait * 1000)
+            # A tiny rate makes it longer than a timer can wait, or infinite.
+            ms = min(max(1.0, wait * 1000), MAX_TIMEOUT)
             self._timer = _timers.Timer(_runtime.current(), self.rested, ms, (), False).unref()
 
     def rested(self) -> None:

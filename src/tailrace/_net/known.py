@@ -9,6 +9,7 @@ from .._names import Record, node_names
 from .._stream.describe import describe
 from .._stream.encodings import encode
 from .._stream.state import R_ENDED, W_ENDING, W_FINISHED
+from .._validate import check_number
 from .settings import checked_block_list
 from .typed_socket import TypedSocket
 from .unheard import place
@@ -69,13 +70,14 @@ class Known(TypedSocket):
     def timeout(self) -> int | float | None:
         """What was given to :meth:`set_timeout`, in ms; None if nothing was.
 
-        May be set, as in Node; only :meth:`set_timeout` starts or stops the timer.
+        May be set, as in Node; only :meth:`set_timeout` starts or stops the timer. Raises
+        ERR_INVALID_ARG_TYPE for what is neither a number nor None.
         """
         return self._timeout
 
     @timeout.setter
     def timeout(self, value: int | float | None) -> None:
-        self._timeout = value
+        self._timeout = None if value is None else check_number('timeout', value)
 
     @property
     def auto_select_family_attempted_addresses(self) -> list[str] | None:

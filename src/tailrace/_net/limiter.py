@@ -78,7 +78,10 @@ class Rate:
         period = milliseconds(name, ms)
         if not period:
             out_of_range(name, 'a rate in a time that is longer than 0 ms', given)
-        return cls(count, period)
+        try:
+            return cls(float(count), float(period))
+        except OverflowError:
+            out_of_range(name, 'a rate of numbers that a float can hold', given)
 
 
 class Limiter:
