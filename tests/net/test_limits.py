@@ -618,6 +618,6 @@ def test_a_rate_that_is_next_to_nothing_accepts_one(run: Any, rate: Any) -> None
             await turns()
             assert server.stats().accepted == 1
             assert not server.accepting
-            await stopped(server)
+            await server.close_all(0)
 
     run(main)

@@ -129,5 +129,7 @@ def test_wrong_values_of_attributes_have_a_code(kind: str) -> None:
                     if hasattr(one, end):
                         getattr(one, end)()
 
-    asyncio.run(main())
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of names that Node deprecates
+        asyncio.run(main())
     assert not wrong, '\n'.join(wrong)
