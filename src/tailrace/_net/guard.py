@@ -102,7 +102,7 @@ class Guard:
             if self._timer is not None:
                 self._timer.close()
             # A tiny rate makes it longer than a timer can wait, or infinite.
-            ms = min(max(1.0, wait * 1000), MAX_TIMEOUT)
+            ms = min(max(1.0, wait * 1000), float(MAX_TIMEOUT))
             self._timer = _timers.Timer(_runtime.current(), self.rested, ms, (), False).unref()
 
     def rested(self) -> None:
