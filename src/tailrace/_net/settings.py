@@ -34,7 +34,7 @@ def seconds(name: str, ms: Any) -> int:
 
 
 def keep_alive(
-    delay: Any, interval: Any = None, count: int | None = None, name: str = 'initial_delay'
+    delay: Any, interval: Any = None, count: Any = None, name: str = 'initial_delay'
 ) -> tuple[int, int, int]:
     """Delay and interval in seconds, and the number of probes; 0 leaves the kernel's value.
 
@@ -42,6 +42,8 @@ def keep_alive(
     """
     wait = seconds(name, 0 if delay is None else delay)
     every = KEEP_INTERVAL if interval is None else seconds('interval', interval)
+    if isinstance(count, str):
+        count = number_of(count)
     probes = KEEP_COUNT if count is None else check_int('count', count, 1, 127)
     return (wait, every, probes) if wait and every else (0, 0, 0)
 

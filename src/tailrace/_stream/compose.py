@@ -8,8 +8,8 @@ from typing import Any
 from .. import _runtime
 from .._listeners import Listener
 from .._names import Record
-from .._validate import bad_type, bad_value, is_mapping
-from ..errors import AbortError, MissingArgsError
+from .._validate import bad_type, bad_value, is_mapping, shown
+from ..errors import AbortError, InvalidArgTypeError, MissingArgsError
 from .duplex import Duplex
 from .pipeline import pipeline
 from .questions import destroy, is_readable, is_writable
@@ -154,6 +154,12 @@ class _Written:
             yield chunk
 
 
+def _bad_return(wanted: str, value: Any) -> InvalidArgTypeError:
+    error = InvalidArgTypeError(f'what the function returns must be {wanted}, not {shown(value)}')
+    error.code = 'ERR_INVALID_RETURN_VALUE'
+    return error
+
+
 class _Function(Duplex):
     """A Duplex around a function of what is written."""
 
@@ -165,7 +171,7 @@ class _Function(Duplex):
         result = function(*Listener(function, False).fit((written.chunks(), signal_record)))
         gives = isinstance(result, (AsyncIterable, Iterable))
         if not gives and not isinstance(result, Awaitable):
-            bad_type('what the function returns', 'an iterable, a stream or an awaitable', result)
+            raise _bad_return('an iterable, a stream or an awaitable', result)
         super().__init__(object_mode=True, readable=gives)
         self._input = written
         self._result: Any = None
@@ -182,7 +188,7 @@ class _Function(Duplex):
     async def _wait(self, result: Any) -> None:
         value = await result
         if value is not None:
-            bad_value('what the function returns', 'None', value)
+            raise _bad_return('None', value)
         final: Any = getattr(self, '_finish', None)
         if final is not None:
             final(None)

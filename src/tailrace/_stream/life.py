@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._coerce import absent
 from .._compiled import mypyc_attr
 from .._listeners import adapt
 from .._runtime import Runtime, current
+from .._validate import bad_type
 from ..events import EventEmitter
 from .state import (
     L_AUTO_DESTROY,
@@ -86,7 +88,7 @@ class Life(EventEmitter):
 
     def destroy(
         self,
-        error: BaseException | None = None,
+        error: Any = None,
         callback: Callable[..., object] | None = None,
     ) -> Any:
         """Give up the stream: no more I/O; 'error' (if any), then 'close'.
@@ -94,8 +96,13 @@ class Life(EventEmitter):
         Returns the stream. Idempotent: later calls, also with errors, change nothing. Unread data
         is dropped, callbacks of waiting writes get ERR_STREAM_DESTROYED or ``error``.
         ``callback(error_or_None)`` runs once the stream has released what it held, before these
-        events; at once if it was destroyed already.
+        events; at once if it was destroyed already. What is false counts as no error; raises
+        ERR_INVALID_ARG_TYPE if ``error`` is anything else that is no exception.
         """
+        if error is not None and not isinstance(error, BaseException):
+            if not absent(error):
+                bad_type('error', 'an exception', error)
+            error = None
         destroy_once(self, error, callback)
         return self
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _runtime
 from .._abort import AbortController, AbortSignal, check_signal
+from .._coerce import number_of
 from .._listeners import Listener
 from .._names import Record, merge_options, node_names
 from .._validate import bad_type, check_callable, check_int, is_mapping, out_of_range
@@ -42,19 +43,26 @@ class _Options:
             self.signal = check_signal('options.signal', given['signal'])
         self.concurrency = 1
         if given.get('concurrency') is not None:
-            count = given['concurrency']
-            if isinstance(count, float) and count >= 1:
-                count = math.floor(count) if math.isfinite(count) else 2**31
+            count = _number(given['concurrency'])
+            if isinstance(count, float) and math.isfinite(count):
+                count = math.floor(count)
             self.concurrency = check_int('options.concurrency', count, 1, 2**53)
         self.mark = self.concurrency - 1
         if given.get('high_water_mark') is not None:
-            mark = given['high_water_mark']
+            mark = _number(given['high_water_mark'])
+            if isinstance(mark, float) and math.isfinite(mark):
+                mark = math.floor(mark)
             self.mark = check_int('options.high_water_mark', mark, 0, 2**53)
 
     def check(self) -> None:
         """Raise AbortError if the signal has aborted."""
         if self.signal is not None and self.signal.aborted:
             raise AbortError(cause=self.signal.reason)
+
+
+def _number(value: Any) -> Any:
+    """Text of a number as that number."""
+    return number_of(value) if isinstance(value, str) else value
 
 
 async def _value(result: Any) -> Any:
@@ -197,8 +205,11 @@ def _chunks(source: Any) -> Any:
 
 def _count(number: Any) -> int | float:
     """JavaScript's ToIntegerOrInfinity, negative refused."""
+    given, number = number, _number(number)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        bad_type('number', 'a number', number)
+        bad_type('number', 'a number', given)
+    if number != number and isinstance(given, str):
+        bad_type('number', 'a number', given)
     if number != number:
         return 0
     if number < 0:

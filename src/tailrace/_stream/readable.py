@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .._compiled import public_name
 from .._names import node_names
 from .._validate import bad_type, is_mapping
+from .._waiting import as_exception
 from . import pipe as _pipe
 from .describe import describe
 from .framing import Framing
@@ -90,7 +91,7 @@ class Readable(Operators, Framing, Stream):
         stream.on('end', lambda: self.push(None))
 
         def failed(error: Any = None) -> None:
-            self.destroy(error)
+            self.destroy(as_exception(error))
 
         def closed(*_: Any) -> None:
             self.destroy()

@@ -118,7 +118,7 @@ class Stream(TypedStream):
         w_object = both or bool(options.get('writable_object_mode'))
         init_read(self, mark_of(options, 'readable', r_object), r_object)
         init_write(self, mark_of(options, 'writable', w_object), w_object)
-        if options.get('allow_half_open', True):
+        if options.get('allow_half_open') is not False:
             self._life |= L_ALLOW_HALF_OPEN
         if options.get('auto_destroy') is False:
             self._life &= ~L_AUTO_DESTROY
