@@ -77,10 +77,16 @@ class Player {
       const told = args.slice(0, given.take ?? 3);
       // Python has one value for a missing argument and for null.
       while (told.length && (told.at(-1) === null || told.at(-1) === undefined)) told.pop();
-      this.log('call', given.$f, shown(this, told));
+      if (!given.still) this.log('call', given.$f, shown(this, told));
       count += 1;
       if (given.do && count <= (given.times ?? 1)) this.run(given.do, { args });
+      if (given.throws) throw new Error(given.throws);
       if (given.rejects) return Promise.reject(new Error(given.rejects));
+      if (given.later) {
+        const gives = given.echo ? args[0] : this.value(given.gives, {});
+        return new Promise((resolve) => setImmediate(resolve, gives));
+      }
+      if (given.echo) return args[0];
       return given.gives === undefined ? undefined : this.value(given.gives, {});
     };
     fn.shown = given.$f;
@@ -99,7 +105,7 @@ class Player {
             yield player.value(one, {});
           }
         } finally {
-          player.log('iterator closed');
+          if (!given.still) player.log('iterator closed');
         }
       })();
     }
@@ -161,6 +167,7 @@ class Player {
     switch (step.kind) {
       case 'Emitter': keep(new EventEmitter(options), name); break;
       case 'Controller': this.things.set(name, new AbortController()); break;
+      case 'from': keep(stream.Readable.from(this.value(step.items, {}), options), name); break;
       case 'pair': {
         const [one, two] = stream.duplexPair(options);
         keep(one, name); keep(two, `${name}2`); break;
@@ -192,7 +199,7 @@ class Player {
         const label = `${step.on}.${step.fn}`;
         try {
           const result = thing[step.fn](...args);
-          this.log('return', label, shown(this, result));
+          this.log('return', label, step.quiet ? null : shown(this, result));
           if (step.as && result && typeof result.on === 'function' && !this.names.has(result)) {
             this.things.set(step.as, result); this.names.set(result, step.as);
           }

@@ -34,6 +34,11 @@ KINDS: dict[str, Callable[..., Any]] = {
 SPELLINGS = {'from': 'from_'}
 
 
+def _text(chunk: Any) -> str:
+    """As JavaScript writes it."""
+    return str(chunk).lower() if isinstance(chunk, bool) else str(chunk)
+
+
 class Stop(Exception):
     """The program is over."""
 
@@ -130,12 +135,19 @@ class Player:
             told = list(args[: given.get('take', 3)])
             while told and told[-1] is None:
                 told.pop()
-            self.log('call', given['$f'], self.shown(told))
+            if not given.get('still'):
+                self.log('call', given['$f'], self.shown(told))
             count += 1
             if given.get('do') and count <= given.get('times', 1):
                 self.run(given['do'], {'args': args})
+            if given.get('throws'):
+                raise RuntimeError(given['throws'])
             if given.get('rejects'):
                 return self.reject(given['rejects'])
+            if given.get('later'):
+                return self.later(args[0] if given.get('echo') else self.value(given.get('gives')))
+            if given.get('echo'):
+                return args[0]
             return self.value(given['gives']) if 'gives' in given else None
 
         self.functions[given['$f']] = called
@@ -144,6 +156,10 @@ class Player:
 
     async def reject(self, message: str) -> None:
         raise RuntimeError(message)
+
+    async def later(self, value: Any) -> Any:
+        await asyncio.sleep(0)
+        return value
 
     def items(self, given: dict[str, Any]) -> Any:
         def plain() -> Any:
@@ -157,7 +173,8 @@ class Player:
                 for one in plain():
                     yield one
             finally:
-                self.log('iterator closed')
+                if not given.get('still'):
+                    self.log('iterator closed')
 
         return later() if given.get('async') else plain()
 
@@ -181,7 +198,7 @@ class Player:
                     raise RuntimeError('generator failed')
                 if given.get('leaves') == count:
                     return
-                text = chunk.decode() if isinstance(chunk, bytes) else str(chunk)
+                text = chunk.decode() if isinstance(chunk, bytes) else _text(chunk)
                 yield text + text if given['$gen'] == 'double' else chunk
 
         return sink if given['$gen'] == 'sink' else through
@@ -222,6 +239,8 @@ class Player:
         options = self.options(step)
         if kind == 'Emitter':
             self.keep(name, events.EventEmitter(options) if options else events.EventEmitter())
+        elif kind == 'from':
+            self.keep(name, stream.Readable.from_(self.value(step['items']), options))
         elif kind == 'Controller':
             self.things[name] = tailrace.AbortController()
         elif kind == 'pair':
@@ -259,7 +278,7 @@ class Player:
         except Exception as error:
             self.log('throw', label, self.shown(error))
             return
-        self.log('return', label, self.shown(result))
+        self.log('return', label, None if step.get('quiet') else self.shown(result))
         known = id(result) in self.names
         if step.get('as') and isinstance(result, events.EventEmitter) and not known:
             self.keep(step['as'], result)

@@ -13,8 +13,10 @@ from typing import Any
 
 try:
     from event_programs import EVENT_FAMILIES  # type: ignore[import-not-found]
+    from operator_programs import OPERATOR_FAMILIES  # type: ignore[import-not-found]
 except ImportError:  # as a part of the tests
     from .event_programs import EVENT_FAMILIES
+    from .operator_programs import OPERATOR_FAMILIES
 
 __all__ = ['FAMILIES', 'family_of', 'stream_program']
 
@@ -491,6 +493,7 @@ FAMILIES: dict[str, Callable[[Maker], Step]] = {
     'piping': _piping,
     'lines': _lines,
     **EVENT_FAMILIES,
+    **OPERATOR_FAMILIES,
 }
 
 

@@ -411,3 +411,28 @@ def test_its_failure_is_that_of_the_emitter(run: Any) -> None:
         raise error
 
     run(main)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3])
+def test_leaving_a_composed_stream_leaves_no_error_behind(run: Any, count: int) -> None:
+    failures: list[Any] = []
+
+    async def same(source: Any) -> Any:
+        async for chunk in source:
+            yield chunk
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        made = Readable.from_([1, 2, 3]).compose(same)
+        left = count
+        async for _ in made:
+            left -= 1
+            if not left:
+                break
+        await made.wait_closed()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    run(main)
+    assert failures == []

@@ -89,6 +89,10 @@ class _Joined(Duplex):
             callback(error)
             return
         self._closing = callback
+        if error is not None:
+            # It is this stream's error; the pipeline may have done with its parts already.
+            self._tail.once('error', _ignore)
+            self._head.once('error', _ignore)
         destroy(self._tail, error)
         destroy(self._head, error)
         closing, self._closing = self._closing, None
