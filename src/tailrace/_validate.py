@@ -19,6 +19,7 @@ __all__ = [
     'MAX_TIMEOUT',
     'bad_type',
     'bad_value',
+    'bad_value_because',
     'check_bool',
     'check_callable',
     'check_int',
@@ -85,6 +86,11 @@ def bad_type(name: str, wanted: str, value: object) -> NoReturn:
 def bad_value(name: str, wanted: str, value: object) -> NoReturn:
     """Raise ERR_INVALID_ARG_VALUE: ``name`` must be ``wanted``."""
     raise InvalidArgValueError(f'{name} must be {wanted}, not {shown(value)}')
+
+
+def bad_value_because(text: str) -> NoReturn:
+    """Raise ERR_INVALID_ARG_VALUE with ``text``, where the value itself would not help a reader."""
+    raise InvalidArgValueError(text)
 
 
 def out_of_range(name: str, wanted: str, value: object) -> NoReturn:
@@ -163,7 +169,9 @@ def in_ms(value: Any) -> Any:
 def milliseconds(name: str, value: Any) -> int | float:
     """A duration in ms out of a number or a ``timedelta``: finite and not negative."""
     value = in_ms(value)
-    number = check_number(name, value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        bad_type(name, 'a number of milliseconds or a datetime.timedelta', value)
+    number: int | float = value
     if number < 0 or (isinstance(number, float) and not math.isfinite(number)):
         out_of_range(name, 'a duration in ms that is finite and not negative', value)
     return number

@@ -296,10 +296,11 @@ class EventEmitter:
     # -- emitting ---------------------------------------------------------------------------
 
     def emit(self, event: Any, /, *args: Any) -> bool:
-        """Call the listeners of ``event`` with ``args``, now; True if there were any.
+        """Call the listeners of ``event`` with ``args``; True if there were any.
 
-        An exception of a listener comes out and ends the call. ``'error'`` without a listener
-        raises ``args[0]``, or ERR_UNHANDLED_ERROR if that is no exception.
+        They have all run when this returns. An exception that a listener raises propagates to the
+        caller, and the listeners after it are not called. ``'error'`` without a listener raises
+        ``args[0]``, or ERR_UNHANDLED_ERROR if that is not an exception.
         """
         try:
             entry = self._events.get(event)

@@ -400,5 +400,5 @@ def _forward(start: object, end: object, type: str) -> tuple[int, int]:
     """Family and key of a range that does not run backwards."""
     family, key = _read_range(start, end, type)
     if key < 0:
-        bad_value('start', f'an address of one family with end and not after it ({end!r})', start)
+        bad_value('start', f'an address of the same family as end, not after it ({end!r})', start)
     return family, key

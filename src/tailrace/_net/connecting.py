@@ -98,7 +98,7 @@ def check_plan(options: Mapping[str, Any]) -> Plan:
     port = get('port')
     if port is None:
         if get('path') is None:
-            raise MissingArgsError('a connect needs options.port or options.path')
+            raise MissingArgsError('connect() needs a port or a path: connect(PORT, HOST)')
         port = 0  # a path that is absent to JavaScript is no path, and no port is port 0
     if isinstance(port, bool) or not isinstance(port, (int, float, str)):
         bad_type('options.port', 'a number or its text', None if port is NULL else port)

@@ -321,7 +321,7 @@ class Endpoint(Duplex):
         if callback is not None:
             self.once('connect', callback)
         if options.get('port') is None and options.get('path') is None:
-            raise MissingArgsError('a connect needs options.port or options.path')
+            raise MissingArgsError('connect() needs a port or a path: connect(PORT, HOST)')
         # As in Node: a connect that raises for its options leaves the socket connecting.
         self._connecting = True
         plan = check_plan(options)

@@ -6,6 +6,7 @@ then the user. This file refuses to know when.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def identity(user: Any, group: Any) -> Identity | None:
         if entry is not None:
             gid, name = entry.pw_gid, entry.pw_name
         elif group is None:
-            bad_value('run_as', 'a user of this system (or with run_as_group)', user)
+            bad_value('run_as', 'the id of an existing user, or given with run_as_group', user)
     if group is not None:
         found = _entry('run_as_group', 'group', group, grp.getgrnam, grp.getgrgid)
         gid = group if found is None else found.gr_gid
@@ -61,12 +62,11 @@ def _entry(name: str, what: str, value: Any, by_name: Any, by_number: Any) -> An
         bad_type(name, 'a name or a number', value)
     if isinstance(value, int) and not 0 <= value <= _MOST:
         bad_value(name, 'a number of the system', value)
-    try:
+    with contextlib.suppress(KeyError):
         return by_name(value) if isinstance(value, str) else by_number(value)
-    except KeyError:
-        if isinstance(value, str):
-            bad_value(name, f'a {what} of this system', value)
-        return None
+    if isinstance(value, str):
+        bad_value(name, f'the name or id of an existing {what}', value)
+    return None
 
 
 def become(who: Identity) -> None:

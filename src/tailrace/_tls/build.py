@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .._coerce import absent
-from .._validate import bad_type, bad_value, check_int, check_str, is_mapping
+from .._validate import (
+    bad_type,
+    bad_value,
+    bad_value_because,
+    check_int,
+    check_str,
+    is_mapping,
+    shown,
+)
 from .failures import refused_option
 from .material import as_file, each, is_pem, material, open_pfx, revocation_lists
 from .recheck import CIPHERS
@@ -153,9 +161,9 @@ class Settings:
             if extra:
                 self.extra.append(extra)
         if keys and not certs:
-            bad_value('options.key', 'given together with options.cert', 'a key alone')
+            bad_value_because('options.key needs the certificate that belongs to it: options.cert')
         if certs and not keys and not any(b'PRIVATE KEY' in cert for cert in certs):
-            bad_value('options.cert', 'given together with options.key', 'a certificate alone')
+            bad_value_because('options.cert needs the private key that belongs to it: options.key')
         for i, cert in enumerate(certs):
             key, secret = keys[i] if i < len(keys) else keys[0] if keys else (b'', shared)
             if isinstance(secret, str):
@@ -187,7 +195,8 @@ class Settings:
                     context.load_cert_chain(path, password=secret)
                 except ssl.SSLError as error:
                     reason = error.reason or str(error)
-                    bad_value('options.cert and options.key', 'a certificate and its key', reason)
+                    text = 'options.cert and options.key must be a certificate and its private key'
+                    bad_value_because(f'{text}: {reason}')
         self._set_trust(context, choice)
         if self.psk is not None:
             _set_psk(context, choice.server, self.psk, self.psk_hint)
@@ -215,8 +224,8 @@ class Settings:
             if self.suites is not None:
                 made.set_ciphersuites(self.suites)
         except ssl.SSLError as error:
-            text = f'{self.ciphers} ({error})'
-            bad_value('options.ciphers', "a list in OpenSSL's form", text)
+            text = f"options.ciphers must be a list in OpenSSL's form, not {shown(self.ciphers)}"
+            bad_value_because(f'{text}: {error}')
 
     def _set_trust(self, context: ssl.SSLContext, choice: Choice) -> None:
         for extra in self.extra:
@@ -227,7 +236,7 @@ class Settings:
                     text: str | bytes = data.decode('ascii') if is_pem(data) else data
                     context.load_verify_locations(cadata=text)
                 except (ssl.SSLError, ValueError) as error:
-                    bad_value('options.ca', 'certificates in PEM or DER', f'{error}')
+                    bad_value_because(f'options.ca must be certificates in PEM or DER: {error}')
         elif choice.mode != ssl.CERT_NONE:
             purpose = ssl.Purpose.CLIENT_AUTH if choice.server else ssl.Purpose.SERVER_AUTH
             context.load_default_certs(purpose)
@@ -236,7 +245,7 @@ class Settings:
                 try:
                     context.load_verify_locations(cafile=path)
                 except ssl.SSLError as error:
-                    bad_value('options.crl', 'a revocation list in PEM', f'{error}')
+                    bad_value_because(f'options.crl must be revocation lists in PEM: {error}')
         if self.crl:
             # As in Node: every certificate of the chain, and each issuer has to have a list.
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN

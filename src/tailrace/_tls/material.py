@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from .._coerce import absent
-from .._validate import bad_type, bad_value, check_str
+from .._validate import bad_type, bad_value, bad_value_because, check_str
 from .failures import refused_option
 
 __all__ = ['as_file', 'as_protocols', 'each', 'is_pem', 'material', 'open_pfx', 'revocation_lists']
@@ -104,9 +104,9 @@ def open_pfx(data: Any, passphrase: Any) -> tuple[bytes, bytes, bytes]:
     try:
         key, cert, extra = pkcs12.load_key_and_certificates(material('options.pfx', data), secret)
     except ValueError as error:
-        bad_value('options.pfx', 'a PKCS #12 file and its passphrase', f'{error}')
+        bad_value_because(f'options.pfx must be a PKCS #12 file that passphrase opens: {error}')
     if key is None or cert is None:
-        bad_value('options.pfx', 'a PKCS #12 file with a certificate and its key', 'one without')
+        bad_value_because('options.pfx must contain a certificate and its private key')
     pem = serialization.Encoding.PEM
     return (
         cert.public_bytes(pem),

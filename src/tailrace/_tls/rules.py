@@ -14,6 +14,7 @@ from .._validate import (
     MAX_TIMEOUT,
     bad_type,
     bad_value,
+    bad_value_because,
     check_callable,
     check_int,
     check_str,
@@ -90,7 +91,7 @@ class Rules:
             bad_value('options.alpn_callback', 'left out with alpn_protocols', self.alpn_callback)
         self.sni_callback = _callback(get, 'sni_callback')
         if not server_side and (self.sni_callback or self.alpn_callback):
-            bad_value('options.sni_callback and alpn_callback', 'given to a server', 'a client')
+            bad_value_because('options.sni_callback and options.alpn_callback are for servers only')
         #: None: the usual check.
         self.check_identity = _callback(get, 'check_server_identity')
         self.servername = get('servername')
