@@ -236,6 +236,14 @@ class Runtime(Ticks):
             delay = max(0.0, heap[0][0] - self.clock())
             self._heap_call = loop.call_later(-(-delay // 0.001) * 0.001, self._timers_due)
 
+    def fire_due(self) -> None:
+        """Fire the timers that are due now, before the loop looks at them."""
+        heap = self._heap
+        if heap and not self.frozen and heap[0][0] <= self.clock():
+            if self._heap_call is not None:
+                self._heap_call.cancel()
+            self._timers_due()
+
     def _timers_due(self) -> None:
         self._heap_call = None
         now = self.clock() + 0.0005

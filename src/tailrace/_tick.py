@@ -23,7 +23,16 @@ _Tick = tuple[Callable[..., object], tuple[Any, ...] | None, object]
 class Ticks:
     """A tick queue and the gate through which callbacks of the loop pass."""
 
-    __slots__ = ('_append', '_popleft', 'dead', 'inside', 'queue', 'woken')
+    __slots__ = (
+        '_append',
+        '_popleft',
+        'dead',
+        'hung_up',
+        'inside',
+        'polled',
+        'queue',
+        'woken',
+    )
 
     def __init__(self) -> None:
         #: Function, its arguments (None: the source alone), and the source.
@@ -37,6 +46,11 @@ class Ticks:
         self.woken: bool = False
         #: Whether an exception has ended the program: nothing of it runs any more.
         self.dead: bool = False
+        #: The descriptor whose event is served, if its peer has closed both sides; else -1.
+        self.hung_up: int = -1
+        #: Whether the callback on the stack is that of an event, or of what was deferred by one:
+        #: not a timer's, nor a task.
+        self.polled: bool = False
 
     def wake(self) -> None:
         """Have the loop call :meth:`flush` soon."""

@@ -350,7 +350,7 @@ def test_close_all_spares_the_connections_of_a_new_listen(run: Any) -> None:
         async with listening('tcp', lambda sock: sock.resume()) as server:
             old = await dial(server)
             await settle()
-            closing = asyncio.ensure_future(server.close_all(20))
+            closing = asyncio.ensure_future(server.close_all(500))
             await settle()
             await server.listen(0, '127.0.0.1')
             new = await dial(server)

@@ -36,6 +36,7 @@ READ: Final = 1
 WRITE: Final = 4
 #: An error (8) or hang-up (16), which epoll reports unasked, wakes readers and writers.
 _WRITABLE: Final = ~READ
+_READY: Final = READ | WRITE
 
 #: Events taken from the kernel at once. It moves on through its list of ready descriptors with each
 #: call, so nobody is passed over; between two batches the loop's timers and callbacks have a turn.
@@ -90,6 +91,7 @@ class Engine:
     """Registrations of one runtime with its loop."""
 
     __slots__ = (
+        '_connects',
         '_defer',
         '_fresh',
         '_later',
@@ -113,6 +115,8 @@ class Engine:
         self._poll: Any = None
         self._poll_fd = -1
         self._selector: PollOwner | None = None
+        #: What connects, and is registered behind the callbacks of this batch of events.
+        self._connects: list[Watched] = []
         self._later: deque[tuple[Callable[..., object], tuple[Any, ...], object]] = deque()
         # Kept, as in Ticks.
         self._defer: Any = self._later.append
@@ -151,6 +155,24 @@ class Engine:
         loop = self._loop
         if loop is not None:
             self._register(loop, fd, handle, before, wanted)
+
+    def watch_connect(self, handle: Watched) -> None:
+        """Call ``handle`` when it is connected, which a local peer makes it at once.
+
+        epoll reports in the order in which descriptors became ready. This one is registered when
+        the callbacks of this batch are done, as libuv does it: what they cause on connections
+        that are there already comes before 'connect'.
+        """
+        if self._selector is not None or self.runtime.polled:
+            self._connects.append(handle)
+        else:
+            self.watch(handle, handle.watching | WRITE)
+
+    def _register_connects(self) -> None:
+        connects, self._connects = self._connects, []
+        for handle in connects:
+            if handle.fd >= 0:
+                self.watch(handle, handle.watching | WRITE)
 
     def _register(
         self, loop: asyncio.AbstractEventLoop, fd: int, handle: Watched, before: int, wanted: int
@@ -222,6 +244,8 @@ class Engine:
 
     def fetch(self, timeout: float | None) -> list[tuple[int, int]]:
         """Wait for events: (descriptor, mask) pairs. They must be served before the next fetch."""
+        if self._connects:
+            self._register_connects()
         self._fresh.clear()
         found: list[tuple[int, int]]
         if epoll_wait is None:
@@ -242,6 +266,7 @@ class Engine:
         foreign = False
         # Runtime.enter, written out for all events at once: here it is the cost of every message.
         runtime.inside = True
+        runtime.polled = True
         try:
             if queue:
                 runtime.drain()
@@ -253,6 +278,8 @@ class Engine:
                     continue
                 if fresh and fd in fresh:
                     continue
+                if event > _READY:
+                    runtime.hung_up = fd
                 if event != WRITE and handle.watching & READ:
                     try:
                         handle.ready_to_read()
@@ -262,10 +289,16 @@ class Engine:
                         runtime.drain()
                 if event != READ and handle.watching & WRITE and event & _WRITABLE:
                     handle.ready_to_write()
+                if event > _READY:
+                    runtime.hung_up = -1
                 if runtime.dead:
                     break
         finally:
             runtime.inside = False
+            runtime.hung_up = -1
+            runtime.polled = False
+            if self._connects and self._selector is None:
+                self._register_connects()
         return foreign
 
     def abandon(self) -> None:
@@ -297,7 +330,9 @@ class Engine:
 
     def _run_later(self) -> None:
         later = self._later
+        runtime: Ticks = self.runtime
         enter = self.runtime.enter
+        runtime.polled = True
         # What is deferred meanwhile belongs to the next iteration.
         count = len(later)
         try:
@@ -309,6 +344,10 @@ class Engine:
                 finally:
                     later.popleft()
         finally:
+            runtime.polled = False
+            # What connects is registered by now, or in the batch of events that is next.
+            if self._connects and self._selector is None:
+                self._register_connects()
             # Also after a KeyboardInterrupt or SystemExit came through, the rest is not lost.
             loop = self._loop
             if not later:

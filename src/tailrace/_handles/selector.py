@@ -8,7 +8,8 @@ library, whose descriptor is one more in that epoll.
 Calling from inside ``select()`` does not change the order of anything: asyncio waits (``timeout``
 above 0, or None) only when no callback is due, and what it queues after ``select()`` returns, the
 events of others and then the timers, comes after I/O anyway. When callbacks are due (``timeout``
-0), the handles get their turn behind them, by one ``call_soon`` for all events. An exception that
+0), the handles get their turn behind them, by one ``call_soon`` for all events; timers of this
+package that are due when they are done come before the next events, as in libuv. An exception that
 is to end the program (KeyboardInterrupt, SystemExit) leaves ``select()`` as it leaves a callback;
 events not yet served are reported again, because epoll here is level-triggered. What differs:
 asyncio's debug mode does not time what is called from here.
@@ -80,6 +81,8 @@ class Selector(selectors.BaseSelector):
         events, self._due = self._due, []
         if self._engine is not None:
             self._engine.serve(events)
+            # asyncio would call what is due by now behind the next events.
+            self._engine.runtime.fire_due()
 
     def close(self) -> None:
         if self._engine is not None:

@@ -306,7 +306,7 @@ class Stream(Receiver):
         # has its place among the events: behind the accept of the server, and with the reset if
         # that was closed meanwhile.
         if under_way or (later and not code):
-            self._engine.watch(self, self.watching | WRITE)
+            self._engine.watch_connect(self)
         else:
             self._engine.defer(self._connected, (code,), self.owner)
         return PENDING

@@ -23,8 +23,7 @@ from .._handles.make import guess_kind, pipe, tcp
 from .._handles.prepared import PreparedTcp
 from .._names import node_names
 from .._stream.duplex import Duplex
-from .._stream.encodings import encode
-from .._stream.life import init_life
+from .._stream.encodings import byte_length, encode
 from .._stream.link import (
     Link,
     attach,
@@ -33,7 +32,6 @@ from .._stream.link import (
     init_link,
     init_socket_stream,
 )
-from .._stream.read import init_read
 from .._stream.state import (
     L_ALLOW_HALF_OPEN,
     L_AUTO_DESTROY,
@@ -43,29 +41,24 @@ from .._stream.state import (
     L_ERROR_EMITTED,
     L_GONE,
     R_ABSENT,
+    R_CONTINUOUS,
     R_DEAD,
-    R_DECODING,
-    R_DID_READ,
     R_END_EMITTED,
+    R_END_SCHEDULED,
     R_ENDED,
-    R_FLOW,
-    R_HEARD,
-    R_LISTENING,
+    R_ITERATED,
+    R_NONE,
     R_PAUSED,
     R_READING,
-    R_STOPPED,
     W_ABSENT,
-    W_CORKED,
     W_DEAD,
     W_ENDED,
     W_ENDING,
-    W_FINAL,
     W_FINAL_CALLED,
     W_FINISHED,
-    W_KEEP_TEXT,
     W_PREFINISHED,
 )
-from .._stream.write import init_write, set_sink
+from .._stream.write import set_sink
 from .._tally import clients
 from .._validate import MAX_TIMEOUT, bad_type, bad_value, check_int
 from ..errors import InvalidFDTypeError, MissingArgsError, state_error, system_error
@@ -95,7 +88,7 @@ class Endpoint(Duplex):
     if TYPE_CHECKING:
         _handle: StreamHandle | None
         _under_way: Connecting | None
-        _held_write: tuple[Any, Callable[[BaseException | None], object]] | None
+        _held_write: tuple[Any, Callable[[BaseException | None], object], int] | None
         _settings: Settings | None
         _block_list: BlockList | None
         _idle: Idle | None
@@ -227,7 +220,7 @@ class Endpoint(Duplex):
         # Only here while there is no sink: connecting, or never connected.
         data = encode(chunk, encoding) if isinstance(chunk, str) else chunk
         if self._connecting:
-            self._hold_write(data, callback)
+            self._hold_write(data, callback, byte_length(chunk, encoding))
         elif self._handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
@@ -236,14 +229,17 @@ class Endpoint(Duplex):
     def _writev(self, chunks: list[tuple[Any, str]], callback: Any) -> None:
         parts = [encode(c, name) if isinstance(c, str) else c for c, name in chunks]
         if self._connecting:
-            self._hold_write(parts, callback)
+            self._hold_write(parts, callback, sum(byte_length(c, name) for c, name in chunks))
         elif self._handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
-            self._give(self._handle.writev(parts, _code_callback(callback, 'write')), callback)
+            code = self._handle.writev(parts, _code_callback(callback, 'write'))
+            if code > 0:
+                self._refused(None, None, sum(map(len, parts)))
+            self._give(code, callback)
 
-    def _hold_write(self, data: Any, callback: Any) -> None:
-        self._held_write = (data, callback)
+    def _hold_write(self, data: Any, callback: Any, size: int) -> None:
+        self._held_write = (data, callback, size)
         self.once('connect', self._send_held)
         self.once('close', self._fail_held)
 
@@ -253,7 +249,7 @@ class Endpoint(Duplex):
         handle = self._handle
         if held is None:
             return
-        data, callback = held
+        data, callback, _ = held
         if handle is None:
             callback(state_error('ERR_SOCKET_CLOSED'))
         else:
@@ -269,12 +265,7 @@ class Endpoint(Duplex):
         held, self._held_write = self._held_write, None
         if held is not None:
             # Nobody will write it, and it goes on being counted, as in Node.
-            data: Any = held[0]
-            parts: Any = data
-            if not isinstance(data, list):
-                parts = [data]
-            size = sum(len(part) for part in parts)
-            self._counted = (self._counted[0], self._counted[1] + size)
+            self._counted = (self._counted[0], self._counted[1] + held[2])
             held[1](state_error('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
 
     def _give(self, code: int, callback: Any) -> None:
@@ -374,37 +365,14 @@ class Endpoint(Duplex):
             self._w &= ~(W_ENDING | W_ENDED | W_FINISHED)
 
     def _revive(self) -> None:
-        """Make a destroyed socket new for another connection; listeners and mode stay."""
-        events, limit, warned = self._events, self._max_listeners, self._warned
-        r = self._r & (
-            R_FLOW
-            | R_STOPPED
-            | R_PAUSED
-            | R_LISTENING
-            | R_HEARD
-            | R_DECODING
-            | R_ABSENT
-            | R_DID_READ
-        )
-        life = self._life & (L_ALLOW_HALF_OPEN | L_AUTO_DESTROY)
-        encoding, w_encoding, w = self._r_encoding, self._w_encoding, self._w
-        corked = self._corked
-        init_life(self)
-        self._events, self._max_listeners, self._warned = events, limit, warned
-        self._life = life
-        init_read(self, self._r_hwm, False)
-        self._r = r
-        if r & R_ABSENT:
-            self._r |= R_ENDED | R_END_EMITTED
-        if encoding is not None:
-            self._set_encoding(encoding)
-        init_write(self, self._w_hwm, False)
-        self._w_encoding = w_encoding
-        self._corked = corked
-        self._w |= W_KEEP_TEXT | W_FINAL | (w & W_CORKED)
-        if w & W_ABSENT:
-            self._w |= W_ABSENT | W_ENDING | W_ENDED | W_FINISHED
-        self._held_write = None
+        """Make a destroyed socket new for another connection; listeners and modes stay.
+
+        So does what waits on both sides, as in Node: chunks that were received and not read, and
+        the callbacks of what was never written, which the ticks under way will tell.
+        """
+        self._reopen()
+        self._life &= L_ALLOW_HALF_OPEN | L_AUTO_DESTROY
+        self._r &= ~(R_END_SCHEDULED | R_CONTINUOUS | R_ITERATED | R_NONE)
         self._counted = (0, 0)
         self._names = None
         self._runtime = None

@@ -171,7 +171,8 @@ class Failing(EventEmitter):
                 exc_info=error,
             )
         elif 'logging' in sys.modules:  # else nobody can have asked for debug records
-            logger().debug('connection from %s to %s ended: %s', peer, place_of(self), _text(error))
+            # The error itself: those of an ordinary ending are ours, and their text does not raise.
+            logger().debug('connection from %s to %s ended: %s', peer, place_of(self), error)
 
     def _call(self, callback: Callable[..., Any], error: BaseException, sock: Any) -> None:
         runtime = _runtime.current()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._names import Record, node_names
 from .._stream.describe import describe
-from .._stream.encodings import encode
+from .._stream.encodings import byte_length
 from .._stream.state import R_ENDED, W_ENDING, W_FINISHED
 from .._validate import check_number
 from .settings import checked_block_list
@@ -95,13 +95,9 @@ class Known(TypedSocket):
         """Bytes written on this connection, the queued ones included."""
         count = self._counted[1] if self._handle is None else self._handle.bytes_written
         if self._held_write is not None:
-            data = self._held_write[0]
-            parts: Any = data
-            if not isinstance(data, list):
-                parts = [data]
-            count += sum(map(len, parts))
+            count += self._held_write[2]
         for chunk, encoding, _, _ in self._w_buf or ():
-            count += len(encode(chunk, encoding) if isinstance(chunk, str) else chunk)
+            count += byte_length(chunk, encoding)
         return count
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from .._validate import shown
 from ..errors import UnknownEncodingError
 
-__all__ = ['Decoder', 'canonical', 'encode', 'make_decoder']
+__all__ = ['Decoder', 'byte_length', 'canonical', 'encode', 'make_decoder']
 
 _NAMES = {
     'utf8': 'utf8',
@@ -84,6 +84,27 @@ def encode(text: str, encoding: str) -> bytes:
         pairs = _HEX_PAIRS.match(text)
         return binascii.unhexlify(pairs.group()) if pairs else b''
     return _base64(text)
+
+
+def byte_length(chunk: Any, encoding: str) -> int:
+    """How many bytes a chunk counts for while it waits.
+
+    Text in hex and base64 is counted by its length, as Node does it, without looking whether all
+    of it is of that alphabet.
+    """
+    if not isinstance(chunk, str):
+        return len(chunk)
+    encoding = canonical(encoding)
+    if encoding not in ('hex', 'base64', 'base64url'):
+        return len(encode(chunk, encoding))
+    units = len(chunk) if chunk.isascii() else len(chunk.encode('utf-16-le', 'surrogatepass')) // 2
+    if encoding == 'hex':
+        return units // 2
+    if chunk.endswith('='):
+        units -= 1
+        if units > 1 and chunk.endswith('=='):
+            units -= 1
+    return units * 3 // 4
 
 
 class Decoder(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 from .._collected import collected_of
 from .._listeners import Listener
 from .._pause import Pause
+from ..events import EventEmitter
 
 __all__ = ['Feed']
 
@@ -57,7 +58,11 @@ class Feed(Pause):
         stream = self._stream
         if stream._feed is self:
             stream._feed = None
-        stream.off('readable', self.wake)
+        if keep_error:
+            # The stream is closed and keeps its mode, as in Node.
+            EventEmitter.off(stream, 'readable', self.wake)
+        else:
+            stream.off('readable', self.wake)
         stream.off('end', self.wake)
         stream.off('close', self._closed)
         self._settle()

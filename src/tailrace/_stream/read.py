@@ -127,8 +127,6 @@ class ReadSide(Life):
         chunk = as_chunk(self, chunk, encoding)
         if chunk is None:
             return False
-        if self._decoder is not None and isinstance(chunk, bytes):
-            chunk = make_decoder(canonical(self._r_encoding)).decode(chunk, True)
         if not self._r & R_OBJECT and not len(chunk):
             return can_push(self)
         if self._r & R_END_EMITTED:
@@ -136,7 +134,10 @@ class ReadSide(Life):
             return False
         if self._r & R_DEAD:
             return False
-        add_chunk(self, chunk, True)
+        if self._decoder is not None and isinstance(chunk, bytes):
+            chunk = make_decoder(canonical(self._r_encoding)).decode(chunk, True)
+        if self._r & R_OBJECT or len(chunk):
+            add_chunk(self, chunk, True)
         return can_push(self)
 
     # -- asking for more ------------------------------------------------------------------------

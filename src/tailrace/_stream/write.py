@@ -117,6 +117,9 @@ class WriteSide(ModeSide):
         """Hook: the exception of a failed sink."""
         return OSError(code, 'write failed')
 
+    def _refused(self, chunk: Any, encoding: Any, size: int) -> None:
+        """Hook: the sink has failed at once with this chunk, which is ``size`` bytes long."""
+
     # -- write ----------------------------------------------------------------------------------
 
     def _write_chunk(self, chunk: Any, encoding: Any = None, callback: Any = None) -> bool:
@@ -146,6 +149,7 @@ class WriteSide(ModeSide):
                     self._w |= W_NEED_DRAIN
                     return False
                 self._w |= W_SYNC
+                self._refused(chunk, None, size)
                 chunk_written(self, self._sink_error(code))
                 self._w &= ~W_SYNC
                 return False
@@ -326,6 +330,8 @@ def send_chunk(stream: WriteSide, chunk: Any, name: Any, size: int, done: Done |
     if sink is not None:
         data = encode(chunk, canonical(name)) if isinstance(chunk, str) else chunk
         code = sink(stream._sink_of, data, None)
+        if code > 0:
+            stream._refused(chunk, name, len(data))
         if code >= 0:
             chunk_written(stream, None if code == 0 else stream._sink_error(code))
     else:
@@ -435,12 +441,17 @@ def fail_buffered(stream: WriteSide) -> None:
     """Tell the callbacks of what was never written."""
     if stream._w & W_WRITING:
         return
-    buffer, stream._w_buf = stream._w_buf, None
-    stream._w &= ~W_BUFFERED
-    for _, _, done, size in buffer or ():
-        stream._w_len -= size
-        if done is not None:
-            done(stream._error or state_error('ERR_STREAM_DESTROYED'))
+    buffer = stream._w_buf
+    if buffer is not None:
+        # They count as waiting until all of them are told, as in Node: a callback that asks for
+        # bytes_written sees them.
+        for _, _, done, size in list(buffer):
+            stream._w_len -= size
+            if done is not None:
+                done(stream._error or state_error('ERR_STREAM_DESTROYED'))
+        if stream._w_buf is buffer:
+            stream._w_buf = None
+            stream._w &= ~W_BUFFERED
     call_end_callbacks(stream, stream._error or state_error('ERR_STREAM_DESTROYED'))
 
 
