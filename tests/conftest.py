@@ -69,6 +69,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption('--fast', action='store_true', help='a subset that takes under a minute')
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """``-n auto``: one more than there are processors.
+
+    Tests wait for timers, children and the kernel for a third of their time.
+    """
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption('--fast'):
         return
