@@ -330,8 +330,10 @@ def test_gen01_gen03_gen07_one_module() -> None:
     import tailrace.net
 
     assert tailrace.net is net
-    for name in net.__all__:
+    # `stream` has other `promises`, so that name says nothing without its module.
+    for name in set(net.__all__) - {'promises'}:
         assert getattr(tailrace, name) is getattr(net, name)
+    assert not hasattr(tailrace, 'promises')
     assert tailrace.is_ip is tailrace.isIP is net.isIP
     assert tailrace.is_ipv6 is tailrace.isIPv6
     assert isinstance(tailrace.Server(), net.Server)
