@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -245,3 +247,28 @@ def test_every_compiled_module_is_there(build: ModuleType) -> None:
     for name in build.KERNELS:
         assert (package / f'{name}.c').is_file(), name
         assert (package / f'{name}.pyi').is_file(), name
+
+
+def test_types_are_checked_without_the_packages_of_the_extras() -> None:
+    """A wheel is built in an environment that has none of them; compiling checks the types first.
+
+    pytest is left out: only the plugin imports it, which no compiled module does.
+    """
+    found: set[str] = set()
+    for path in (ROOT / 'src').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module.partition('.')[0])
+    own = {'pytest', 'tailrace', 'mypy_extensions', 'typing_extensions'}  # two come with mypy
+    foreign = found - sys.stdlib_module_names - own
+    settings = tomllib.loads((ROOT / 'pyproject.toml').read_text('utf-8'))['tool']['mypy']
+    allowed = {
+        name.partition('.')[0]
+        for override in settings['overrides']
+        if override.get('ignore_missing_imports')
+        for name in override['module']
+    }
+    assert foreign
+    assert foreign <= allowed, 'add these to [[tool.mypy.overrides]] in pyproject.toml'
