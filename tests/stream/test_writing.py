@@ -471,15 +471,20 @@ def test_a_sink_that_refuses_at_once_is_told_of_later(
 ) -> None:
     async def main() -> None:
         class Refusing:
+            bytes_written = 0
+
             def write(self, data: bytes, done: Any) -> int:
                 return 32
 
         w = Sink(high_water_mark=10)
-        set_sink(w, Refusing())
+        handle = Refusing()
+        w._handle = handle
+        set_sink(w, handle)
         log.watch(w, 'error', 'close')
         assert w.write(b'x' * size) is False
         assert log == []
         assert w.writable_length == 0
+        assert handle.bytes_written == size  # Node counts a write that fails, too
         await settle()
         assert log == [('error', '[Errno 32] write failed'), 'close']
 
