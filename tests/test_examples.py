@@ -51,7 +51,7 @@ def test_there_are_examples() -> None:
 
 
 def test_every_example_has_its_test() -> None:
-    tests = [*(ROOT / 'tests').glob('test_examples_*.py'), ROOT / 'tests/proxy/test_fleet.py']
+    tests = [*(ROOT / 'tests').glob('test_examples_*.py'), ROOT / 'tests/proxy/fleet.py']
     other = ''.join(path.read_text('utf-8') for path in tests)
     for path in EXAMPLES:
         assert path.name in ECHO or f"'{path.name}'" in other, path.name

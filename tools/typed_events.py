@@ -48,10 +48,11 @@ ONCE = '''"""Add ``listener`` for the next ``event`` only; it is removed before 
 
 Without a listener it is a decorator.
 """'''
-EMIT = '''"""Call the listeners of ``event`` with ``args``, now; True if there were any.
+EMIT = '''"""Call the listeners of ``event`` with ``args``; True if there were any.
 
-Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
-raises the error.
+They have all run when this returns. An exception that a listener raises propagates to
+the caller, and the listeners after it are not called. ``'error'`` without a listener
+raises ``args[0]``, or ERR_UNHANDLED_ERROR if that is not an exception.
 """'''
 
 #: Methods whose only news is that they return the object itself: name, parameters, docstring.

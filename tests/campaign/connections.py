@@ -204,13 +204,13 @@ async def accept_errors(count: int = 2000) -> Figures:
     chance = random.Random(3)
     failed = 0
 
-    def broken(sock: Any) -> Any:
+    def broken(*where: Any) -> Any:
         nonlocal failed
         if chance.random() < 0.02:
             failed += 1
             name = chance.choice(('ENOBUFS', 'ENOMEM', 'ENFILE', 'ECONNABORTED'))
             raise OSError(getattr(errno, name), name)
-        return accept(sock)
+        return accept(*where)
 
     listen.accept = broken  # type: ignore[assignment]
     try:

@@ -282,10 +282,11 @@ if TYPE_CHECKING:
         def emit(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, event: Any, /, *args: Any
         ) -> bool:
-            """Call the listeners of ``event`` with ``args``, now; True if there were any.
+            """Call the listeners of ``event`` with ``args``; True if there were any.
 
-            Exceptions raised by a listener propagate to the caller. ``'error'`` without a listener
-            raises the error.
+            They have all run when this returns. An exception that a listener raises propagates to
+            the caller, and the listeners after it are not called. ``'error'`` without a listener
+            raises ``args[0]``, or ERR_UNHANDLED_ERROR if that is not an exception.
             """
             raise NotImplementedError
 
