@@ -40,7 +40,8 @@ class Listener:
         if isinstance(function, _BUILTIN):
             # Of a list, set or deque. Others get everything: asking a compiled method of ours for
             # its signature would cost 300,000 instructions, and a connection adds several.
-            owner = type(function.__self__)
+            builtin: Any = function
+            owner = cast('Any', type(builtin.__self__))
             if owner in _CONTAINERS and getattr(function, '__text_signature__', None) is not None:
                 self._ask_signature(function)
         else:

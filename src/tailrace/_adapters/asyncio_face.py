@@ -85,8 +85,9 @@ class _StreamWriter(asyncio.StreamWriter):
         if ssl_shutdown_timeout is not None:
             bad_value('ssl_shutdown_timeout', 'left out', ssl_shutdown_timeout)
         begin = beginning(sslcontext, None, server_hostname, ssl_handshake_timeout)
-        transport: Any = self._transport  # type: ignore[attr-defined]
-        unread: bytearray = self._reader._buffer  # type: ignore[attr-defined]
+        me: Any = self
+        transport: Any = me._transport
+        unread: bytearray = me._reader._buffer
 
         def last() -> bytes:
             data = bytes(unread)

@@ -7,7 +7,7 @@ attributes on them and reach their methods by Node's names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from .. import _runtime
 from .._abort import AbortSignal, check_signal
@@ -314,7 +314,7 @@ def pipe_end(options: Any, end: bool) -> bool:
         return end
     if not isinstance(options, Mapping):
         bad_type('options', 'a mapping', options)
-    return options.get('end', True) is not False
+    return cast('Mapping[str, Any]', options).get('end', True) is not False
 
 
 def _ignore(_: object = None) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from .._coerce import absent
 from .._compiled import mypyc_attr
@@ -247,7 +247,7 @@ def set_sink(stream: WriteSide, handle: Any) -> None:
         stream._sink = None
         stream._w |= W_NO_SINK
     else:
-        stream._sink = type(handle).write
+        stream._sink = cast('Any', type(handle)).write
         stream._w &= ~W_NO_SINK
 
 

@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -264,12 +264,12 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
 
     Such as pytest-asyncio in its mode "auto": what it collects it runs on a loop of its own.
     """
-    found = yield
+    found: Any = yield
     items: list[Any] = [*found] if isinstance(found, list) else [found]
     for item in items:
         if _is_ours(item):
             item.obj = _plain(item)
-    return found
+    return cast('Any', found)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
